@@ -1,0 +1,52 @@
+# `make help` lists everything. VENV and PYTHON can be set: make test PYTHON=python3.12 VENV=/tmp/venv
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PINS   := constraints.txt
+DISTS  := pyproject.toml service/pyproject.toml client/pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help setup check fix test serve bench docs
+
+help:  ## list these words
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.ready  ## make .venv with everything that developing needs (torch: 5 GB the first time)
+
+check: $(VENV)/.ready  ## lint, types, layers, generated docs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python docs/generate.py --check
+
+fix: $(VENV)/.ready  ## format, mend what can be mended, make the generated docs anew
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/python docs/generate.py
+
+test: $(VENV)/.ready  ## every test
+	$(BIN)/python -m pytest
+
+serve: $(VENV)/.serves  ## run the service (no torch needed) and print a command to paste
+	@$(BIN)/python -m learngenes_service
+
+bench: $(VENV)/.ready  ## measure streaming against nginx, FileResponse and torch; writes docs/results/streaming.md
+	$(BIN)/python -m bench
+
+docs: $(VENV)/.ready  ## make the generated docs anew
+	$(BIN)/python docs/generate.py
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version). Try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/.serves: $(BIN)/uv $(DISTS) $(PINS)
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --constraint $(PINS) -e . -e service -e client
+	@touch $@
+
+$(VENV)/.ready: $(BIN)/uv $(DISTS) $(PINS)
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --constraint $(PINS) -e '.[dev,bench]' -e service -e 'client[timm,bar]'
+	@touch $@ $(VENV)/.serves

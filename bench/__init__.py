@@ -1,0 +1,1 @@
+"""What streaming costs, as ratios to servers people know. `python -m bench --help`."""

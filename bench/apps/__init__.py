@@ -1,0 +1,1 @@
+"""The other servers: what people do today."""

@@ -1,0 +1,60 @@
+"""Fetches a Vision Transformer checkpoint of the size you name.
+
+    from learngenes_client import Client
+
+    with Client("http://127.0.0.1:8000") as client:
+        model = client.fetch_model(depth=9, width=384)
+    network = model.to_timm()
+
+Importing this package imports neither httpx nor torch.
+"""
+
+from learngenes_client.client import Client
+from learngenes_client.errors import (
+    BadAnswer,
+    ClientError,
+    DescendantNotFound,
+    Dropped,
+    IntegrityError,
+    InvalidArgument,
+    InvalidRequest,
+    LearngeneNotFound,
+    MissingPackage,
+    NetworkError,
+    NotFound,
+    ServiceError,
+    ServiceUnavailable,
+    Stalled,
+    UnknownName,
+    Unreachable,
+    UnsupportedSize,
+)
+from learngenes_client.models import Catalog, Document, Learngene, Method, Model, RemoteFile, Steps
+
+__all__ = [
+    "BadAnswer",
+    "Catalog",
+    "Client",
+    "ClientError",
+    "DescendantNotFound",
+    "Document",
+    "Dropped",
+    "IntegrityError",
+    "InvalidArgument",
+    "InvalidRequest",
+    "Learngene",
+    "LearngeneNotFound",
+    "Method",
+    "MissingPackage",
+    "Model",
+    "NetworkError",
+    "NotFound",
+    "RemoteFile",
+    "ServiceError",
+    "ServiceUnavailable",
+    "Stalled",
+    "Steps",
+    "UnknownName",
+    "Unreachable",
+    "UnsupportedSize",
+]

@@ -1,0 +1,150 @@
+"""Every way a call can fail.
+
+    ClientError
+    ├── ServiceError                the service answered, and said no
+    │   ├── InvalidRequest          a value it refuses; `errors` names each field
+    │   │   ├── UnknownName         a name it does not know
+    │   │   └── UnsupportedSize     a size the learngene can't take; `legal` and `nearest` lead on
+    │   ├── NotFound                no such address
+    │   │   ├── LearngeneNotFound
+    │   │   └── DescendantNotFound
+    │   └── ServiceUnavailable      it failed or is busy; the same call may work later
+    ├── NetworkError                no whole answer came
+    │   ├── Unreachable             no connection could be made
+    │   ├── Stalled                 connected, then silence
+    │   └── Dropped                 the connection was cut before the answer was whole
+    ├── IntegrityError              the file that came is not the one promised
+    ├── BadAnswer                   an answer that is not this service's protocol
+    ├── InvalidArgument             a value that can't be sent, found before anything was
+    └── MissingPackage              an optional package is needed; the text names the pip command
+
+Classes of ServiceError follow the stable `code` of the problem document, never its text.
+The disk's own refusals (full, read-only) stay OSError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class ClientError(Exception):
+    """Base of all errors of this package; the text is one sentence."""
+
+
+class ServiceError(ClientError):
+    """The service answered with a problem.
+
+    status: of HTTP; code: stable, branch on it; detail: for people; problem: the whole document.
+    """
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        self.status = status
+        self.problem = dict(problem)
+        self.code = str(problem.get("code", ""))
+        self.detail = str(problem.get("detail") or problem.get("title") or f"status {status}")
+        super().__init__(self.detail)
+
+
+class InvalidRequest(ServiceError):
+    """The service refuses a value. errors: (field, message) for each value at fault, maybe none."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        super().__init__(status, problem)
+        listed = problem.get("errors")
+        entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+        self.errors = tuple((str(entry.get("field", "")), str(entry.get("message", ""))) for entry in entries)
+
+    def __str__(self) -> str:
+        fields = "; ".join(f"{field}: {message}" for field, message in self.errors)
+        return f"{self.detail} ({fields})" if fields else self.detail
+
+
+class UnknownName(InvalidRequest):
+    """A key, method, option or dtype the service does not know."""
+
+
+class UnsupportedSize(InvalidRequest):
+    """A size the learngene can't take.
+
+    legal: {"depth": {"first", "last", "step"}, "width": {...}}, both ends included.
+    nearest: {"depth": int, "width": int}, so `client.fetch_model(**error.nearest)` works.
+    """
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        super().__init__(status, problem)
+        legal, nearest = problem.get("legal"), problem.get("nearest")
+        self.legal: dict[str, Any] = dict(legal) if isinstance(legal, dict) else {}
+        self.nearest: dict[str, int] = dict(nearest) if isinstance(nearest, dict) else {}
+
+
+class NotFound(ServiceError):
+    """The service has no such address."""
+
+
+class LearngeneNotFound(NotFound):
+    """The service has no learngene of that name and version."""
+
+
+class DescendantNotFound(NotFound):
+    """The service knows no descendant of that id; ask for it by size again."""
+
+
+class ServiceUnavailable(ServiceError):
+    """The service failed or is busy."""
+
+
+SERVICE_ERRORS: dict[str, type[ServiceError]] = {
+    "unsupported-size": UnsupportedSize,
+    "unknown-name": UnknownName,
+    "invalid-value": InvalidRequest,
+    "invalid-request": InvalidRequest,
+    "learngene-not-found": LearngeneNotFound,
+    "descendant-not-found": DescendantNotFound,
+    "not-found": NotFound,
+    "internal": ServiceUnavailable,
+}
+"""Stable problem code -> class. A code from a newer service is a plain ServiceError."""
+
+
+class NetworkError(ClientError):
+    """No whole answer came."""
+
+
+class Unreachable(NetworkError):
+    """No connection to the service could be made."""
+
+
+class Stalled(NetworkError):
+    """Connected, but no byte for `seconds`."""
+
+    def __init__(self, what: str, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(f"{what}: not a byte for {seconds:g} seconds")
+
+
+class Dropped(NetworkError):
+    """The connection was cut before the answer was whole, or what came on it was not HTTP."""
+
+
+class IntegrityError(ClientError):
+    """What came is not what the document promises; it was not kept.
+
+    measure: "bytes" or "sha256"; expected, actual: the two values of it.
+    """
+
+    def __init__(self, name: str, measure: str, *, expected: object, actual: object) -> None:
+        self.measure, self.expected, self.actual = measure, expected, actual
+        super().__init__(f"{name}: {measure} should be {expected}, got {actual}; nothing of it was kept")
+
+
+class BadAnswer(ClientError):
+    """The server answered something that is not this service's protocol."""
+
+
+class InvalidArgument(ClientError, ValueError):
+    """A value that can't be sent; nothing was."""
+
+
+class MissingPackage(ClientError, ImportError):
+    """An optional package is needed; the text names the pip command."""

@@ -1,0 +1,162 @@
+"""The learngenes of a store: published whole, found by name, opened verified, converted once.
+
+blobs/sha256/<hex>             safetensors files, named by their digest
+learngenes/<name>/<version>    manifests (JSON); a manifest is written last, so what is listed is whole
+recipes/<id>                   recipes of descendants that were asked for
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from learngenes import gene, recipe, tensorfile
+from learngenes.errors import BadManifest, BlobExists, BlobNotFound, CorruptLearngene, LearngeneNotFound
+from learngenes.gene import Manifest
+from learngenes.recipe import Recipe
+from learngenes.store import Store
+from learngenes.store.local import LocalStore
+from learngenes.store.memory import MemoryStore
+from learngenes.tensorfile import TensorFile
+
+STARTER = Path(__file__).parent / "starter"
+"""The store that ships with the library: the starter learngene."""
+
+
+class Catalog:
+    """All learngenes of one store. Opened files are kept open: they are maps, shared by every reader.
+
+    variants: a directory for learngenes converted to another dtype, by digest; may be emptied at any time. Without
+    one they are converted in memory.
+    """
+
+    def __init__(self, store: Store, *, variants: Path | None = None) -> None:
+        self.store = store
+        self._variants: Store = LocalStore(variants) if variants else MemoryStore()
+        self._opened: dict[tuple[str, str], TensorFile] = {}
+        self._manifests: dict[str, Manifest] = {}
+        self._lock = threading.Lock()
+
+    def names(self) -> list[str]:
+        """Names of all learngenes, sorted."""
+        return sorted({key.split("/")[1] for key in self.store.keys("learngenes")})
+
+    def versions(self, name: str) -> list[int]:
+        """Versions of a learngene, oldest first; empty if there is none of that name."""
+        keys = self.store.keys(f"learngenes/{gene.check_name(name)}")
+        versions = (key.rsplit("/", 1)[1] for key in keys)
+        return sorted(int(version) for version in versions if version.isdecimal())
+
+    def get(self, reference: str) -> Manifest:
+        """The manifest of `name` (its newest version) or `name@version`; LearngeneNotFound if there is none."""
+        name, _, version = reference.partition("@")
+        if not version:
+            versions = self.versions(name)
+            version = str(versions[-1]) if versions else ""
+        key = f"learngenes/{gene.check_name(name)}/{version}"
+        if not (version.isascii() and version.isdigit()):
+            raise LearngeneNotFound(reference, self.names())
+        if key not in self._manifests:
+            try:
+                self._manifests[key] = gene.from_json(self.store.read(key))
+            except BlobNotFound:
+                raise LearngeneNotFound(reference, self.names()) from None
+        return self._manifests[key]
+
+    def open(self, manifest: Manifest, dtype: str | None = None) -> TensorFile:
+        """The learngene's tensors, in its stored dtype or converted to another; CorruptLearngene if not as promised.
+
+        The first opening reads and checks every byte; the first conversion writes a file once.
+        """
+        target = dtype or manifest.dtype
+        key = (manifest.weights.sha256, target)
+        with self._lock:
+            if key not in self._opened:
+                stored = self._opened.get((manifest.weights.sha256, manifest.dtype)) or self._verified(manifest)
+                self._opened[(manifest.weights.sha256, manifest.dtype)] = stored
+                if key not in self._opened:
+                    self._opened[key] = self._converted(manifest, stored, target)
+            return self._opened[key]
+
+    def publish(self, manifest: Manifest, pieces: Iterable[bytes | memoryview]) -> None:
+        """Keep a learngene: its file first, its manifest last. The same again is no error, another under its name is.
+
+        pieces: the safetensors file, whose sha256 the manifest states.
+        """
+        with contextlib.suppress(BlobExists):
+            self.store.create(_blob(manifest.weights.sha256), _checked(pieces, manifest))
+        self.open(manifest)
+        key = f"learngenes/{manifest.name}/{manifest.version}"
+        raw = gene.to_json(manifest)
+        try:
+            self.store.create(key, [raw])
+        except BlobExists:
+            if self.store.read(key) != raw:
+                raise
+
+    def copy_from(self, other: Catalog) -> None:
+        """Publish here whatever the other catalog holds and this one lacks."""
+        for name in other.names():
+            for version in set(other.versions(name)) - set(self.versions(name)):
+                manifest = other.get(f"{name}@{version}")
+                self.publish(manifest, [other.open(manifest).view])
+
+    def keep(self, wanted: Recipe) -> str:
+        """Remember a recipe under its digest, which is returned."""
+        raw = recipe.to_json(wanted)
+        name = hashlib.sha256(raw).hexdigest()
+        with contextlib.suppress(BlobExists):
+            self.store.create(f"recipes/{name}", [raw])
+        return name
+
+    def recall(self, digest: str) -> Recipe:
+        """The recipe kept under a digest; BlobNotFound if there is none."""
+        return recipe.from_json(self.store.read(f"recipes/{digest}"))
+
+    def manifest_of(self, wanted: Recipe) -> Manifest:
+        """The manifest a recipe was made from; CorruptLearngene if that version now says something else."""
+        manifest = self.get(wanted.learngene)
+        if gene.digest(manifest) != wanted.manifest:
+            raise CorruptLearngene(
+                f"the recipe was made from manifest {wanted.manifest[:12]} of {wanted.learngene}, "
+                f"this catalog has {gene.digest(manifest)[:12]}"
+            )
+        return manifest
+
+    def _verified(self, manifest: Manifest) -> TensorFile:
+        tensors = TensorFile(self.store.open(_blob(manifest.weights.sha256)))
+        gene.verify(manifest, tensors)
+        return tensors
+
+    def _converted(self, manifest: Manifest, stored: TensorFile, dtype: str) -> TensorFile:
+        tensorfile.item_bytes(dtype)
+        key = f"{manifest.weights.sha256}-{dtype.lower()}"
+        with contextlib.suppress(BlobExists):
+            self._variants.create(key, tensorfile.convert(stored, dtype))
+        return TensorFile(self._variants.open(key))
+
+
+def starter() -> Catalog:
+    """The learngenes that ship with the library."""
+    return Catalog(LocalStore(STARTER))
+
+
+def _blob(sha256: str) -> str:
+    return f"blobs/sha256/{sha256}"
+
+
+def _checked(pieces: Iterable[bytes | memoryview], manifest: Manifest) -> Iterator[bytes | memoryview]:
+    """The pieces, and an error instead of an end if they are not the file the manifest promises."""
+    sha256, size = hashlib.sha256(), 0
+    for piece in pieces:
+        sha256.update(piece)
+        size += len(piece)
+        yield piece
+    if (sha256.hexdigest(), size) != (manifest.weights.sha256, manifest.weights.bytes):
+        raise BadManifest(
+            f"the file has sha256 {sha256.hexdigest()[:12]} and {size} bytes, "
+            f"the manifest says {manifest.weights.sha256[:12]} and {manifest.weights.bytes}"
+        )

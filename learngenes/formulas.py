@@ -1,0 +1,75 @@
+"""The closed formulas behind the sources of a recipe, in numpy, float32.
+
+A served byte may not depend on threads, processor or library build: only elementwise IEEE operations, in a fixed order,
+rounded once to the target dtype. A changed formula gets a new VERSION and the old one stays.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from learngenes.families.vit import Shape
+from learngenes.recipe import Fill, Source, Stored
+from learngenes.tensorfile import FloatArray
+
+VERSION = 1
+INIT_STD = 0.02
+
+# Acklam's rational approximation to the inverse normal distribution, central region, relative error below 1.2e-9.
+_NUMERATOR = (
+    -3.969683028665376e01,
+    2.209460984245205e02,
+    -2.759285104469687e02,
+    1.383577518672690e02,
+    -3.066479806614716e01,
+    2.506628277459239e00,
+)
+_DENOMINATOR = (
+    -5.447609879822406e01,
+    1.615858368580409e02,
+    -1.556989798598866e02,
+    6.680131188771972e01,
+    -1.328068155288572e01,
+    1.0,
+)
+_TAIL = 0.022750131948179195
+"""Probability of a normal value below minus two standard deviations."""
+
+
+def compute(source: Source, shape: Shape, read: Callable[[str], FloatArray]) -> FloatArray:
+    """The values of one tensor; `read(name)` gives a stored tensor as float32."""
+    match source:
+        case Stored(name):
+            return read(name).reshape(shape)
+        case Fill("zeros"):
+            return np.zeros(shape, np.float32)
+        case Fill("ones"):
+            return np.ones(shape, np.float32)
+        case Fill(_, seed):
+            return truncated_normal(shape, seed)
+
+
+def truncated_normal(shape: Shape, seed: int) -> FloatArray:
+    """Normal values of standard deviation 0.02 cut at two of them, the usual start of a ViT's linear layers.
+
+    Philox is counter-based and its raw stream is fixed for ever; the inverse distribution uses + * / alone, because
+    log and sqrt of the mathematics library differ in the last bit between machines.
+    """
+    raw = np.random.Philox(key=seed).random_raw(math.prod(shape))
+    uniform = ((raw >> np.uint64(11)).astype(np.float64) + 0.5) / float(1 << 53)
+    centred = (uniform - 0.5) * (1.0 - 2.0 * _TAIL)
+    square = centred * centred
+    value = _horner(_NUMERATOR, square) * centred / _horner(_DENOMINATOR, square)
+    return (value * INIT_STD).astype(np.float32).reshape(shape)
+
+
+def _horner(
+    coefficients: tuple[float, ...], x: np.ndarray[tuple[int], np.dtype[np.float64]]
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    total = np.full_like(x, coefficients[0])
+    for coefficient in coefficients[1:]:
+        total = total * x + coefficient
+    return total

@@ -1,0 +1,191 @@
+"""A learngene: an immutable safetensors file and the manifest that says everything true about it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from learngenes import config
+from learngenes.errors import BadManifest, CorruptLearngene, InvalidKey, LearngenesError
+from learngenes.families.vit import Geometry
+from learngenes.sizes import SizeSpace
+from learngenes.tensorfile import TensorFile
+
+SCHEMA = 1
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTensor:
+    """What the manifest promises of one tensor: dtype, shape, sha256 of its bytes."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """The safetensors file: sha256 and bytes of the whole, and every tensor in it."""
+
+    sha256: str
+    bytes: int
+    tensors: dict[str, StoredTensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Normalization:
+    """How an image becomes an input: (pixel / 255 - mean) / std per channel, after resizing."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: Literal["nearest", "bilinear", "bicubic"] = "bicubic"
+    crop_pct: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """One measurement of a descendant. epochs_after: of training after initialization; 0 is untuned.
+
+    n: images measured; command: what measured it.
+    """
+
+    depth: int
+    width: int
+    dataset: str
+    split: str
+    metric: str
+    value: float
+    n: int
+    epochs_after: int
+    seed: int
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All that is known of one version of a learngene.
+
+    geometry: of the network it was learned in; space: sizes it can take; varies: what a request may change.
+    method_facts: the method's own, such as the stage counts of SWS; labels: class names in label order.
+    ancestor, training: where it comes from, as recorded by the command that learned it.
+    """
+
+    name: str
+    version: int
+    method: str
+    method_version: int
+    family: Literal["vit"]
+    geometry: Geometry
+    space: SizeSpace
+    varies: tuple[str, ...]
+    method_facts: dict[str, Any]
+    weights: Weights
+    normalization: Normalization
+    labels: tuple[str, ...] = ()
+    ancestor: dict[str, Any] | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+    quality: tuple[Quality, ...] = ()
+    license: str = "apache-2.0"
+    data_license: str = "unknown"
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        if self.version < 1:
+            raise BadManifest(f"versions count from 1, got {self.version}")
+        if self.labels and len(self.labels) != self.geometry.classes:
+            raise BadManifest(f"{len(self.labels)} labels for a head of {self.geometry.classes} classes")
+        if not len(self.normalization.mean) == len(self.normalization.std) == self.geometry.channels:
+            raise BadManifest(f"normalization needs {self.geometry.channels} means and standard deviations")
+        if not _SHA256.fullmatch(self.weights.sha256):
+            raise BadManifest(f"{self.weights.sha256!r} is not a sha256")
+
+    @property
+    def reference(self) -> str:
+        """`name@version`: this and no other."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def dtype(self) -> str:
+        """The dtype its tensors are stored in; F32 if they are not all of one."""
+        dtypes = {tensor.dtype for tensor in self.weights.tensors.values()}
+        return dtypes.pop() if len(dtypes) == 1 else "F32"
+
+
+def check_name(name: str) -> str:
+    """The name itself, if it can name a learngene; InvalidKey otherwise."""
+    if not _NAME.fullmatch(name) or ".." in name or "--" in name:
+        raise InvalidKey(
+            f"{name[:80]!r} can't name a learngene: 1 to 64 lower-case letters, digits, '.', '_' and '-', "
+            f"starting and ending with a letter or digit, without '..' or '--'"
+        )
+    return name
+
+
+def to_json(manifest: Manifest) -> bytes:
+    """The canonical form, for people too: sorted keys, two spaces. Equal manifests give equal bytes."""
+    table = asdict(manifest) | {"schema": SCHEMA}
+    return json.dumps(table, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def from_json(raw: bytes) -> Manifest:
+    """The manifest whose `to_json` this is; BadManifest if it is none."""
+    try:
+        table = json.loads(raw.decode())
+        if not isinstance(table, dict) or table.pop("schema", None) != SCHEMA:
+            raise BadManifest(f"this is not a learngene's manifest of schema {SCHEMA}")
+        tensors = {
+            name: config.parse(entry, StoredTensor, where=f"tensor {name}")
+            for name, entry in table["weights"].pop("tensors").items()
+        }
+        table["weights"]["tensors"] = tensors
+        manifest = config.parse(table, Manifest, where="manifest")
+        to_json(manifest)  # refuses NaN and lone surrogates, which JSON readers let in
+    except BadManifest:
+        raise
+    except (LearngenesError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise BadManifest(f"this is not a learngene's manifest: {error}") from error
+    return manifest
+
+
+def digest(manifest: Manifest) -> str:
+    """sha256 of the canonical form: pins name, version, every fact and, through `weights`, every byte."""
+    return hashlib.sha256(to_json(manifest)).hexdigest()
+
+
+def weigh(tensors: TensorFile) -> Weights:
+    """What a manifest has to say of this file; reads it once."""
+    return Weights(
+        sha256=hashlib.sha256(tensors.view).hexdigest(),
+        bytes=len(tensors.view),
+        tensors={
+            name: StoredTensor(tensor.dtype, tensor.shape, hashlib.sha256(tensors.raw(name)).hexdigest())
+            for name, tensor in tensors.tensors.items()
+        },
+    )
+
+
+def verify(manifest: Manifest, tensors: TensorFile) -> None:
+    """CorruptLearngene, naming the first tensor at fault, unless every stored byte is as promised."""
+    promised, found = manifest.weights, weigh(tensors)
+    if found == promised:
+        return
+    for name in sorted(promised.tensors.keys() | found.tensors.keys()):
+        want, have = promised.tensors.get(name), found.tensors.get(name)
+        if want is None or have is None:
+            where = "file but not in the manifest" if want is None else "manifest but not in the file"
+            raise CorruptLearngene(f"learngene {manifest.reference}: tensor {name!r} is in the {where}")
+        if want != have:
+            raise CorruptLearngene(
+                f"learngene {manifest.reference}: tensor {name!r} is {have.dtype} {have.shape} "
+                f"sha256 {have.sha256[:12]}, the manifest says {want.dtype} {want.shape} {want.sha256[:12]}"
+            )
+    raise CorruptLearngene(
+        f"learngene {manifest.reference}: the file has sha256 {found.sha256[:12]} and {found.bytes} bytes, "
+        f"the manifest says {promised.sha256[:12]} and {promised.bytes}"
+    )

@@ -1,0 +1,50 @@
+"""Where learngenes live: five verbs over keys such as `blobs/sha256/<hex>`; every backend keeps the same promises.
+
+Nothing is ever rewritten: a key that exists keeps its bytes until it is deleted. That is the only primitive that a
+directory and every object store share, and it is enough: blobs are named by their digest, versions are numbered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from learngenes.errors import InvalidKey
+from learngenes.tensorfile import Buffer
+
+_PART = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?")
+
+
+class Store(Protocol):
+    """Keys to bytes. All verbs raise InvalidKey for a key that `check_key` refuses."""
+
+    def create(self, key: str, pieces: Iterable[bytes | memoryview]) -> None:
+        """Keep the joined pieces under key, whole or not at all; BlobExists if the key is taken."""
+
+    def read(self, key: str) -> bytes:
+        """The bytes under key, for small ones; BlobNotFound if there are none."""
+
+    def open(self, key: str) -> Buffer:
+        """The bytes under key without reading them into memory where that can be; BlobNotFound if there are none."""
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """All keys below the folder `prefix`, sorted; none if there is no such folder."""
+
+    def delete(self, key: str) -> None:
+        """Forget key; BlobNotFound if it is not there."""
+
+
+def is_key(key: str) -> bool:
+    """Whether no backend can be led out of its root by this key."""
+    return len(key) <= 400 and all(_PART.fullmatch(part) and ".." not in part for part in key.split("/"))
+
+
+def check_key(key: str) -> str:
+    """The key itself; InvalidKey if it is none."""
+    if not is_key(key):
+        raise InvalidKey(
+            f"{key[:80]!r} can't be a key: parts of lower-case letters, digits, '.', '_' and '-', joined by '/', "
+            f"each starting and ending with a letter or digit, without '..'"
+        )
+    return key

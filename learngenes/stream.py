@@ -1,0 +1,117 @@
+"""A descendant as a virtual file: any byte range of it, straight from the learngene, with no file behind it."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from learngenes.errors import BadRecipe
+from learngenes.formulas import VERSION, compute
+from learngenes.recipe import Entry, Recipe, Stored, digest, file_layout
+from learngenes.tensorfile import TensorFile, encode
+
+CHUNK_BYTES = 1 << 20
+"""Largest piece of a stream: the knee of throughput; larger ones only make other clients wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Bytes [start, stop) of the learngene's file."""
+
+    start: int
+    stop: int
+
+
+Segment = bytes | Span | Entry
+"""One stretch of the virtual file: the header, stored bytes, or a tensor to compute."""
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualFile:
+    """A descendant's safetensors file, known in full and stored nowhere.
+
+    id: the recipe's digest; size: bytes; segment i covers [starts[i], starts[i + 1]).
+    """
+
+    id: str
+    size: int
+    dtype: str
+    starts: tuple[int, ...]
+    segments: tuple[Segment, ...]
+    tensors: TensorFile
+
+
+def assemble(recipe: Recipe, tensors: TensorFile) -> VirtualFile:
+    """The virtual file of a recipe over its learngene's tensors; BadRecipe if they do not fit.
+
+    tensors may hold the learngene in its stored dtype or converted to the recipe's: where the dtypes agree, stored
+    tensors are sent as they lie and neighbours are joined to one span; otherwise they are rounded one at a time.
+    """
+    if recipe.formulas != VERSION:
+        raise BadRecipe(f"the recipe needs formulas {recipe.formulas}; this library has {VERSION}")
+    plan = file_layout(recipe)
+    starts: list[int] = [0]
+    segments: list[Segment] = [plan.header]
+    for entry in recipe.entries:
+        segment = _segment(entry, recipe.dtype, tensors)
+        last = segments[-1]
+        if isinstance(segment, Span) and isinstance(last, Span) and last.stop == segment.start:
+            segments[-1] = Span(last.start, segment.stop)
+        else:
+            starts.append(plan.tensors[entry.name].start)
+            segments.append(segment)
+    return VirtualFile(digest(recipe), plan.size, recipe.dtype, tuple(starts), tuple(segments), tensors)
+
+
+def stream(
+    file: VirtualFile, *, start: int = 0, stop: int | None = None, chunk_bytes: int = CHUNK_BYTES
+) -> Iterator[memoryview]:
+    """Bytes [start, stop) of the file in pieces of at most chunk_bytes; stop None means to the end.
+
+    Stored bytes are views of the mapped learngene: nothing is copied. Memory: at most one computed tensor.
+    """
+    for segment, first, last in parts(file, start=start, stop=stop):
+        yield from cut(view(file, segment), first, last, chunk_bytes)
+
+
+def parts(file: VirtualFile, *, start: int = 0, stop: int | None = None) -> Iterator[tuple[Segment, int, int]]:
+    """The segments that bytes [start, stop) touch, each with the bytes [first, last) of it that they take."""
+    end = file.size if stop is None else min(stop, file.size)
+    if start < 0:
+        raise ValueError(f"a range starts at byte 0 or later, got {start}")
+    index = bisect.bisect_right(file.starts, start) - 1
+    while start < end:
+        segment_start = file.starts[index]
+        index += 1
+        segment_stop = file.starts[index] if index < len(file.starts) else file.size
+        yield file.segments[index - 1], start - segment_start, min(end, segment_stop) - segment_start
+        start = segment_stop
+
+
+def view(file: VirtualFile, segment: Segment) -> memoryview:
+    """The bytes of one segment; only an Entry takes time and memory."""
+    match segment:
+        case bytes():
+            return memoryview(segment)
+        case Span(start, stop):
+            return file.tensors.view[start:stop]
+        case Entry(_, shape, source):
+            return encode(compute(source, shape, file.tensors.array), file.dtype)
+
+
+def cut(data: memoryview, first: int, last: int, chunk_bytes: int = CHUNK_BYTES) -> Iterator[memoryview]:
+    """Bytes [first, last) of data in pieces of at most chunk_bytes."""
+    for at in range(first, last, chunk_bytes):
+        yield data[at : min(at + chunk_bytes, last)]
+
+
+def _segment(entry: Entry, dtype: str, tensors: TensorFile) -> Span | Entry:
+    if not isinstance(entry.source, Stored):
+        return entry
+    stored = tensors.tensors.get(entry.source.name)
+    if stored is None:
+        raise BadRecipe(f"{entry.name} comes from {entry.source.name!r}, which the learngene does not hold")
+    if stored.shape != entry.shape:
+        raise BadRecipe(f"{entry.name} is {entry.shape} but {entry.source.name!r} is {stored.shape}")
+    return Span(stored.start, stored.stop) if stored.dtype == dtype else entry

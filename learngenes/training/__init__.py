@@ -1,0 +1,1 @@
+"""Training in torch: networks, images, losses, the loop, and how accuracy is measured. Needs the extra `train`."""

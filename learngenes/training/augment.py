@@ -1,0 +1,215 @@
+"""Batches by step number: what a step sees is a function of (seed, step) alone, whatever the workers or ranks.
+
+The order of an epoch follows from (seed, epoch); how an image is varied from (seed, epoch, its position). So the step
+number is all there is to save, and an interrupted run continues with the very batches it would have seen.
+"""
+
+# B batch, C channels, H height, W width
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import timm.data
+import torch
+from timm.data.random_erasing import RandomErasing
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from learngenes.errors import BadData, InvalidValue
+from learngenes.families.vit import Geometry
+from learngenes.job import DataOptions, TrainingOptions
+from learngenes.training.data import ImageSet, PixelArray, as_channels, in_memory
+
+_ORDER, _CROP, _IMAGE, _STEP, _RANK = range(5)
+"""Keys that keep the uses of one seed apart."""
+
+
+def seed_process(*key: int) -> None:
+    """Set the generators of random, numpy and torch, which timm draws from, by a key of whole numbers."""
+    low, high = (int(v) for v in np.random.SeedSequence(key).generate_state(2))
+    random.seed(low)
+    np.random.seed(low)
+    torch.manual_seed(low | high << 32)
+
+
+class TrainingBatches(Dataset[tuple[Tensor, Tensor]]):
+    """Item `step` is this rank's share of that step's batch: uint8 (B, C, H, W) and labels (B).
+
+    rank, world: the batch is cut into `world` equal slices, of which this is number `rank`.
+    """
+
+    def __init__(
+        self,
+        images: ImageSet,
+        *,
+        options: DataOptions,
+        geometry: Geometry,
+        batch: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        if batch % world:
+            raise InvalidValue(f"a batch of {batch} does not divide among {world} ranks; change one of them")
+        if len(images) < batch:
+            raise BadData(f"{len(images)} training images are fewer than one batch of {batch}; lower batch")
+        self._images, self._options, self._batch, self._seed = images, options, batch, seed
+        self._first, self._share = rank * (batch // world), batch // world
+        self._side, self._channels = geometry.image, geometry.channels
+        self.epoch_steps = len(images) // batch
+        self._epoch = -1
+        self._pixels: PixelArray | None = None
+        self._transform: Any = None
+        if options.augment == "light":
+            pixels, self._labels = in_memory(images, side=geometry.image, channels=geometry.channels)
+            pad = options.padding
+            self._pixels = np.pad(pixels, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="reflect")
+        else:
+            self._transform = _timm_transform(options, geometry.image, train=options.augment == "timm")
+
+    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
+        epoch, place = divmod(step, self.epoch_steps)
+        if epoch != self._epoch:
+            self._start(epoch)
+        start = place * self._batch + self._first
+        positions = range(start, start + self._share)
+        if self._pixels is None:
+            return self._transformed(epoch, positions)
+        return self._cropped(self._pixels, positions)
+
+    def _start(self, epoch: int) -> None:
+        """Draw the order of an epoch, and for light augmentation where each image is cut."""
+        count = len(self._images)
+        order = np.random.default_rng((self._seed, _ORDER, epoch)).permutation(count)
+        self._order = np.repeat(order, self._options.repeats)[:count]
+        draws = np.random.default_rng((self._seed, _CROP, epoch))
+        self._corner = draws.integers(0, 2 * self._options.padding + 1, size=(count, 2))
+        self._flip = draws.random(count) < self._options.flip
+        self._epoch = epoch
+
+    def _cropped(self, pixels: PixelArray, positions: range) -> tuple[Tensor, Tensor]:
+        at = slice(positions.start, positions.stop)
+        along = np.arange(self._side)
+        rows = self._corner[at, :1] + along
+        columns = self._corner[at, 1:] + np.where(self._flip[at, None], along[::-1], along)
+        chosen = self._order[at]
+        x_BHWC = pixels[chosen[:, None, None], rows[:, :, None], columns[:, None, :]]
+        return torch.from_numpy(x_BHWC).permute(0, 3, 1, 2), torch.from_numpy(self._labels[chosen])
+
+    def _transformed(self, epoch: int, positions: range) -> tuple[Tensor, Tensor]:
+        batch, labels = [], []
+        for position in positions:
+            image, label = self._images[int(self._order[position])]
+            seed_process(self._seed, _IMAGE, epoch, position)
+            batch.append(self._transform(as_channels(image, self._channels)))
+            labels.append(label)
+        return torch.stack(batch), torch.tensor(labels)
+
+
+class TestBatches(Dataset[tuple[Tensor, Tensor]]):
+    """All images in order, unvaried: uint8 (B, C, H, W) and labels (B); the last batch may be shorter.
+
+    After `light` training an image is only resized; otherwise timm's resize and central crop.
+    """
+
+    __test__ = False
+
+    def __init__(self, images: ImageSet, *, options: DataOptions, geometry: Geometry, batch: int = 250) -> None:
+        self._images, self._batch, self._channels = images, batch, geometry.channels
+        self._pixels: PixelArray | None = None
+        self._transform: Any = None
+        if options.augment == "light":
+            self._pixels, self._labels = in_memory(images, side=geometry.image, channels=geometry.channels)
+        else:
+            self._transform = _timm_transform(options, geometry.image, train=False)
+
+    def __len__(self) -> int:
+        return -(-len(self._images) // self._batch)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        start, stop = index * self._batch, min((index + 1) * self._batch, len(self._images))
+        if self._pixels is not None:
+            x_BCHW = torch.from_numpy(self._pixels[start:stop]).permute(0, 3, 1, 2)
+            return x_BCHW, torch.from_numpy(self._labels[start:stop])
+        items = [self._images[i] for i in range(start, stop)]
+        batch = [self._transform(as_channels(image, self._channels)) for image, _ in items]
+        return torch.stack(batch), torch.tensor([label for _, label in items])
+
+
+class Normalise(nn.Module):
+    """Pixels uint8 (B, C, H, W) to float32: (pixel / 255 - mean) / std. The only place where this happens."""
+
+    def __init__(self, options: DataOptions) -> None:
+        super().__init__()
+        mean, std = torch.tensor(options.mean), torch.tensor(options.std)
+        self.register_buffer("scale", (1 / (255 * std)).view(1, -1, 1, 1))
+        self.register_buffer("shift", (-mean / std).view(1, -1, 1, 1))
+        self.scale: Tensor
+        self.shift: Tensor
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Normalised images, same shape."""
+        return x_BCHW.float() * self.scale + self.shift
+
+
+class Mixing:
+    """Random erasing, mixup and cutmix of a normalised batch, drawn from (seed, step).
+
+    Images are paired within a rank's slice, so with mixup the result depends on the number of ranks.
+    """
+
+    def __init__(
+        self, data: DataOptions, training: TrainingOptions, *, classes: int, seed: int, rank: int, device: torch.device
+    ) -> None:
+        self._seed, self._rank = seed, rank
+        self._erase = RandomErasing(data.erase, mode="pixel", device=device) if data.erase else None
+        self._mix = None
+        if mixes(training):
+            self._mix = timm.data.Mixup(
+                mixup_alpha=training.mixup,
+                cutmix_alpha=training.cutmix,
+                label_smoothing=training.label_smoothing,
+                num_classes=classes,
+            )
+
+    def __call__(self, x_BCHW: Tensor, labels_B: Tensor, *, step: int) -> tuple[Tensor, Tensor]:
+        """Images, and labels (B) or, when mixed, class probabilities (B, classes); leaves the generators seeded."""
+        seed_process(self._seed, _RANK, self._rank, step)
+        if self._erase is not None:
+            x_BCHW = self._erase(x_BCHW)
+        if self._mix is not None:
+            if len(x_BCHW) % 2:
+                raise InvalidValue(
+                    f"mixup pairs images; this rank's share of the batch is {len(x_BCHW)}, an odd number"
+                )
+            seed_process(self._seed, _STEP, step)
+            x_BCHW, labels_B = self._mix(x_BCHW, labels_B)
+            seed_process(self._seed, _RANK, self._rank, step)
+        return x_BCHW, labels_B
+
+
+def mixes(training: TrainingOptions) -> bool:
+    """Whether labels become probabilities."""
+    return bool(training.mixup or training.cutmix)
+
+
+def _timm_transform(options: DataOptions, side: int, *, train: bool) -> Any:
+    """timm's transform from a PIL image to uint8 (C, H, W)."""
+    if not train:
+        return timm.data.create_transform(
+            side, normalize=False, interpolation=options.interpolation, crop_pct=options.crop_pct
+        )
+    return timm.data.create_transform(
+        side,
+        is_training=True,
+        normalize=False,
+        scale=options.scale,
+        hflip=options.flip,
+        color_jitter=options.color_jitter or None,
+        auto_augment=options.auto_augment or None,
+        interpolation=options.interpolation,
+        mean=options.mean,
+    )

@@ -1,0 +1,1 @@
+"""A descendant by its id: document and files, with ranges."""

@@ -1,0 +1,66 @@
+"""Sending a virtual file: fair between clients, flat in memory, and done when the client is gone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from learngenes.recipe import Entry
+from learngenes.stream import VirtualFile, cut, parts, view
+from learngenes_service.descendants.ranges import negotiate
+
+MEDIA_TYPE = "application/vnd.safetensors"
+
+
+class VirtualFileResponse(Response):
+    """Bytes of a descendant, the whole file or one range, with its id as strong ETag."""
+
+    def __init__(self, file: VirtualFile, *, headers: Mapping[str, str]) -> None:
+        self.file = file
+        self.extra = headers
+        self.status_code = 200
+        self.background = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request (ASGI)."""
+        etag = f'"{self.file.id}"'
+        answer = negotiate(Headers(scope=scope), method=scope["method"], size=self.file.size, etag=etag)
+        headers = {
+            "etag": etag,
+            "accept-ranges": "bytes",
+            "content-type": MEDIA_TYPE,
+            "cache-control": "public, max-age=31536000, immutable",
+            **answer.headers(self.file.size),
+            **self.extra,
+        }
+        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        await send({"type": "http.response.start", "status": answer.status, "headers": raw})
+        if scope["method"] != "HEAD" and answer.status in (200, 206):
+            await self._send_bytes(answer.start, answer.stop, receive, send)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send_bytes(self, start: int, stop: int, receive: Receive, send: Send) -> None:
+        gone = asyncio.create_task(_until_disconnect(receive))
+        try:
+            for segment, first, last in parts(self.file, start=start, stop=stop):
+                if isinstance(segment, Entry):
+                    data = await asyncio.to_thread(view, self.file, segment)
+                else:
+                    data = view(self.file, segment)
+                for piece in cut(data, first, last):
+                    if gone.done():
+                        return
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                    # send() does not suspend while the client keeps up: without this one client owns the event loop.
+                    await asyncio.sleep(0)
+        finally:
+            gone.cancel()
+
+
+async def _until_disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

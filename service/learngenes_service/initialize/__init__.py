@@ -1,0 +1,1 @@
+"""POST /initialize: a size in, a checkpoint out."""

@@ -1,0 +1,149 @@
+"""Errors as application/problem+json (RFC 9457): a stable `code`, one sentence, and what would be legal."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from learngenes import errors
+from learngenes.errors import LearngenesError, UnsupportedSize, suggest
+from learngenes.sizes import Size, SizeSpace
+
+log = logging.getLogger("learngenes.service")
+
+STATUS: dict[type[LearngenesError], int] = {
+    errors.InvalidValue: 422,
+    errors.UnknownName: 422,
+    errors.InvalidKey: 422,
+    errors.UnsupportedSize: 422,
+    errors.LearngeneNotFound: 404,
+    errors.BlobNotFound: 404,
+    errors.BlobExists: 409,
+    errors.BadTensorFile: 500,
+    errors.BadManifest: 500,
+    errors.BadRecipe: 500,
+    errors.CorruptLearngene: 500,
+    errors.BadData: 500,
+    errors.BadCheckpoint: 500,
+}
+"""Every error of the library and the status it becomes."""
+
+
+class DescendantNotFound(LearngenesError):
+    """No descendant was asked for under this id."""
+
+    code = "descendant-not-found"
+
+    def __init__(self, id: str) -> None:
+        super().__init__(
+            f"no descendant {id[:80]!r} here: POST /initialize names its id, 64 hex digits, in Content-Location"
+        )
+
+
+class Problem(BaseModel):
+    """RFC 9457, with our stable `code`; `legal` and `nearest` where a size is at fault."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+
+
+class ProblemResponse(Response):
+    """A problem as the answer."""
+
+    media_type = "application/problem+json"
+
+    def __init__(
+        self, status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any
+    ) -> None:
+        body = {
+            "type": f"/problems/{code}",
+            "title": HTTPStatus(status).phrase,
+            "status": status,
+            "detail": detail,
+            "code": code,
+        }
+        # ASCII only: a lone surrogate in what the caller sent must not break the answer.
+        super().__init__(json.dumps(body | more).encode("ascii"), status, headers)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For an endpoint's `responses`: these statuses answer with a problem."""
+    return {status: {"model": Problem, "content": {"application/problem+json": {}}} for status in statuses}
+
+
+def size_facts(space: SizeSpace, nearest: Size | None) -> dict[str, Any]:
+    """`legal` and `nearest` of a problem."""
+    facts: dict[str, Any] = {"legal": asdict(space)}
+    return facts | ({"nearest": asdict(nearest)} if nearest else {})
+
+
+def install(app: FastAPI) -> None:
+    """Every error of the app, expected or not, answers with a problem."""
+    app.add_exception_handler(LearngenesError, _of_library)
+    app.add_exception_handler(RequestValidationError, _of_validation)
+    app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _of_library(request: Request, error: Exception) -> Response:
+    assert isinstance(error, LearngenesError)
+    status = 404 if isinstance(error, DescendantNotFound) else STATUS[type(error)]
+    if status >= 500:
+        log.error("%s %s: %s", request.method, request.url.path, error)
+        return ProblemResponse(status, error.code, "this learngene can't be served; the service's log says why")
+    if isinstance(error, UnsupportedSize):
+        return ProblemResponse(status, error.code, str(error), **size_facts(error.space, error.nearest))
+    return ProblemResponse(status, error.code, str(error))
+
+
+async def _of_validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return validation_problem(error.errors())
+
+
+def validation_problem(faults: Any, *, known: tuple[str, ...] = (), **more: Any) -> ProblemResponse:
+    """422 for a body or query that is not what was asked for; known: fields to suggest for an unknown one."""
+    rows = [_fault(fault, known) for fault in faults]
+    detail = "; ".join(row["message"] if not row["field"] else f"{row['field']}: {row['message']}" for row in rows)
+    return ProblemResponse(422, "invalid-request", detail, errors=rows, **more)
+
+
+def _fault(fault: dict[str, Any], known: tuple[str, ...]) -> dict[str, str]:
+    place = [str(part) for part in fault["loc"] if part not in ("body", "query", "path")]
+    field = ".".join(place)[:80]
+    if fault["type"] == "extra_forbidden":
+        return {"field": field, "message": f"unknown field; {suggest(field, known)}"}
+    message = str(fault["msg"])
+    if fault["type"] not in ("missing", "json_invalid", "model_attributes_type"):
+        message += f", got {repr(fault.get('input'))[:80]}"
+    return {"field": field, "message": message}
+
+
+async def _of_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}.get(error.status_code, "http-error")
+    detail = {
+        404: f"nothing is at {request.url.path[:200]}; /docs lists what is here",
+        405: f"{request.method} is not for {request.url.path[:200]}",
+    }.get(error.status_code, str(error.detail))
+    headers = dict(error.headers) if error.headers else None
+    return ProblemResponse(error.status_code, code, detail, headers=headers)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    log.exception("%s %s failed", request.method, request.url.path, exc_info=error)
+    return ProblemResponse(500, "internal", "an error of the service; its log says more")

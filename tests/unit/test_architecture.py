@@ -1,0 +1,68 @@
+"""What importing the library must not do; tried in a fresh interpreter."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+MODULES = ["learngenes", "learngenes.initialize", "learngenes.catalog", "learngenes.descendant"]
+
+# Imported twice: the second time everything from outside is there already, and whatever reads the environment is ours.
+PROBE = """
+import json, os, sys
+from collections import UserDict
+
+names = sys.argv[1:]
+for name in names:
+    __import__(name)
+foreign = sorted({module.partition(".")[0] for module in sys.modules} - set(sys.stdlib_module_names))
+for module in [module for module in sys.modules if module.partition(".")[0] == "learngenes"]:
+    del sys.modules[module]
+
+asked = []
+
+class Watched(UserDict):
+    def __getitem__(self, key):
+        asked.append(key)
+        return super().__getitem__(key)
+
+    def __iter__(self):
+        asked.append("everything")
+        return super().__iter__()
+
+os.environ = Watched(os.environ)
+for name in names:
+    __import__(name)
+read = list(asked)
+os.environ.get("CONTROL", "")
+sys.stderr.write(json.dumps({"foreign": foreign, "read": read, "control": asked[len(read):]}))
+"""
+
+
+def probe(*modules: str) -> tuple[bytes, dict[str, list[str]]]:
+    """What was printed, and what the probe saw."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, *modules],
+        capture_output=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    return done.stdout, json.loads(done.stderr)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_part_that_plans_and_serves_brings_in_numpy_alone(module: str) -> None:
+    _, seen = probe(module)
+    outside = {name for name in seen["foreign"] if not name.startswith("_")}
+    assert outside <= {"learngenes", "numpy"}
+    assert ("numpy" in outside) == (module != "learngenes")
+
+
+def test_nothing_is_printed_and_nothing_read_from_the_environment_on_import() -> None:
+    printed, seen = probe(*MODULES)
+    assert printed == b""
+    assert (seen["read"], seen["control"]) == ([], ["CONTROL"])

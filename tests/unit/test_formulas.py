@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from learngenes import formulas
+from learngenes.formulas import compute, truncated_normal
+from learngenes.recipe import Fill, Init, Source, Stored
+
+STORED = {"a": np.arange(6, dtype=np.float32).reshape(2, 3)}
+
+CASES: dict[Source, np.ndarray] = {
+    Stored("a"): STORED["a"],
+    Fill("zeros"): np.zeros((2, 3), np.float32),
+    Fill("ones"): np.ones((2, 3), np.float32),
+    Fill("truncated_normal", 5): truncated_normal((2, 3), 5),
+}
+
+
+@pytest.mark.parametrize("source", CASES, ids=str)
+def test_a_source_is_computed(source: Source) -> None:
+    values = compute(source, (2, 3), STORED.__getitem__)
+    assert values.dtype == np.float32
+    np.testing.assert_array_equal(values, CASES[source])
+
+
+def test_every_source_and_every_fill_is_tested_here() -> None:
+    assert {type(source) for source in CASES} == set(get_args(Source))
+    assert {source.init for source in CASES if isinstance(source, Fill)} == set(get_args(Init))
+
+
+def test_a_fill_reads_nothing() -> None:
+    for source in CASES:
+        if isinstance(source, Fill):
+            assert compute(source, (1,), {}.__getitem__).shape == (1,)
+
+
+def test_truncated_normal_values_are_those_of_the_inverse_distribution() -> None:
+    raw = np.random.Philox(key=11).random_raw(20_000)
+    tail = NormalDist().cdf(-2.0)
+    share = [tail + (1.0 - 2.0 * tail) * ((int(word) >> 11) + 0.5) / (1 << 53) for word in raw]
+    expected = np.array([0.02 * NormalDist().inv_cdf(p) for p in share])
+    np.testing.assert_allclose(truncated_normal((20_000,), 11), expected, rtol=1e-6, atol=1e-12)
+
+
+def test_truncated_normal_has_mean_zero_its_deviation_and_its_cut() -> None:
+    values = truncated_normal((200_000,), 3).astype(np.float64)
+    density = math.exp(-2.0) / math.sqrt(2 * math.pi)  # of the normal distribution at the cut
+    inside = 1.0 - 2.0 * NormalDist().cdf(-2.0)
+    deviation = 0.02 * math.sqrt(1.0 - 4.0 * density / inside)
+    assert abs(values.mean()) < 5 * deviation / math.sqrt(values.size)
+    assert values.std() == pytest.approx(deviation, rel=0.01)
+    assert 0.0399 < values.max() <= 0.04 and -0.04 <= values.min() < -0.0399
+
+
+@given(st.integers(0, (1 << 64) - 1), st.integers(1, 60), st.integers(1, 60))
+def test_a_shorter_draw_is_the_beginning_of_a_longer_one(seed: int, one: int, two: int) -> None:
+    short, long = sorted((one, two))
+    np.testing.assert_array_equal(truncated_normal((short,), seed), truncated_normal((long,), seed)[:short])
+
+
+def test_the_shape_only_folds_the_draw() -> None:
+    np.testing.assert_array_equal(truncated_normal((4, 6), 1).reshape(-1), truncated_normal((24,), 1))
+
+
+def test_another_seed_draws_other_values() -> None:
+    assert not np.array_equal(truncated_normal((4,), 1), truncated_normal((4,), 2))
+
+
+def test_the_cut_is_the_tail_below_two_deviations() -> None:
+    assert pytest.approx(NormalDist().cdf(-2.0), rel=1e-14) == formulas._TAIL
