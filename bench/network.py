@@ -1,4 +1,4 @@
-"""A network of our own: loopback alone, with reno, so that no pacing of the machine's default hides a server's speed."""
+"""A network of our own: loopback alone, with reno, so that no pacing by the machine's default hides a difference."""
 
 from __future__ import annotations
 

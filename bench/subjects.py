@@ -1,4 +1,4 @@
-"""What is streamed: two learngenes of random weights in a store, and their descendants as files for the other servers."""
+"""What is streamed: two learngenes of random weights in a store, and a descendant of each, for the others as a file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Subject:
     depth: int
     id: str
     file: Path
-    bytes: int
+    size: int
     sha256: str
 
     @property
@@ -75,7 +75,8 @@ def reread(folder: Path) -> None:
 
 def _make(catalog: Catalog, files: Path, *, depth: int, width: int, heads: int) -> Subject:
     name = f"random-{width}"
-    manifest = _publish(catalog, name, Geometry(sum(STAGES), width, heads, 16, 224, 1000, class_token=True, pool="token"))
+    geometry = Geometry(sum(STAGES), width, heads, patch=16, image=224, classes=1000, class_token=True, pool="token")
+    manifest = _publish(catalog, name, geometry)
     recipe = initialize.initialize(manifest, initialize.Request(depth=depth))
     virtual = stream.assemble(recipe, catalog.open(manifest))
     path = files / f"{name}.safetensors"
@@ -90,7 +91,7 @@ def _make(catalog: Catalog, files: Path, *, depth: int, width: int, heads: int) 
         depth=depth,
         id=virtual.id,
         file=path,
-        bytes=virtual.size,
+        size=virtual.size,
         sha256=digest.hexdigest(),
     )
 

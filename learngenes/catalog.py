@@ -64,6 +64,8 @@ class Catalog:
                 self._manifests[key] = gene.from_json(self.store.read(key))
             except BlobNotFound:
                 raise LearngeneNotFound(reference, self.names()) from None
+            if (found := self._manifests[key].reference) != f"{name}@{version}":
+                raise CorruptLearngene(f"the manifest under {key!r} calls itself {found!r}")
         return self._manifests[key]
 
     def open(self, manifest: Manifest, dtype: str | None = None) -> TensorFile:

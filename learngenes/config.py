@@ -73,7 +73,10 @@ def _convert(value: Any, hint: Any, *, where: str) -> Any:
     if hint is Any:
         return value
     if hint is float and type(value) is int:
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise InvalidValue(f"{where} is too large: a number of {len(str(value))} digits") from None
     if type(value) is not hint:
         raise InvalidValue(f"{where} is of type {hint.__name__}, got {value!r}")
     return value

@@ -35,6 +35,10 @@ class Request:
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in ("depth", "width", "num_classes", "seed"):
+            value = getattr(self, name)
+            if value is not None and type(value) is not int:
+                raise InvalidValue(f"{name} is a whole number, got {value!r}")
         if self.dtype not in DTYPES:
             raise UnknownName("dtype", self.dtype, DTYPES)
         if self.keys not in KEYS:
@@ -56,6 +60,12 @@ def method_of(manifest: Manifest) -> Method:
         raise BadManifest(
             f"learngene {manifest.reference} is of {manifest.method} version {manifest.method_version}, "
             f"this library has version {method.version}"
+        )
+    own = method.space(manifest.geometry)
+    if manifest.space.depth.last > own.depth.last or manifest.space.width != own.width:
+        raise BadManifest(
+            f"learngene {manifest.reference} claims depth {manifest.space.depth} and width {manifest.space.width}, "
+            f"{manifest.method} makes depth {own.depth} and width {own.width}"
         )
     return method
 

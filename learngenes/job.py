@@ -243,13 +243,13 @@ def _within(name: str, value: float, least: float, most: float) -> None:
         raise InvalidValue(f"{name} is {limit}, got {value}")
 
 
-_UNRELATED = ("workers", "checkpoint_minutes", "report_seconds")
+_UNRELATED = ("workers", "checkpoint_minutes", "report_seconds", "license")
 
 
 def identity(options: object) -> dict[str, Any]:
     """What decides the outcome, flat as `a.b.c` -> JSON value: a checkpoint resumes only under the same one.
 
-    Left out: knobs that change no result (workers, minutes between checkpoints, seconds between events).
+    Left out: what changes no result (workers, minutes between checkpoints, seconds between events, licenses).
     """
     flat: dict[str, Any] = {}
     for entry in fields(options):  # type: ignore[arg-type]

@@ -102,6 +102,7 @@ def view(file: VirtualFile, segment: Segment) -> memoryview:
 
 def cut(data: memoryview, first: int, last: int, chunk_bytes: int = CHUNK_BYTES) -> Iterator[memoryview]:
     """Bytes [first, last) of data in pieces of at most chunk_bytes."""
+    assert chunk_bytes > 0
     for at in range(first, last, chunk_bytes):
         yield data[at : min(at + chunk_bytes, last)]
 

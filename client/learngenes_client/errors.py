@@ -99,6 +99,7 @@ SERVICE_ERRORS: dict[str, type[ServiceError]] = {
     "unknown-name": UnknownName,
     "invalid-value": InvalidRequest,
     "invalid-request": InvalidRequest,
+    "invalid-key": InvalidRequest,
     "learngene-not-found": LearngeneNotFound,
     "descendant-not-found": DescendantNotFound,
     "not-found": NotFound,

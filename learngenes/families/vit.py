@@ -30,6 +30,9 @@ BLOCK_TENSORS = (
 )
 """The tensors of one block, without its `blocks.<i>.` prefix."""
 
+MAX_SIDE = 1 << 24
+"""No number of a geometry is larger: products of them stay exact and printable."""
+
 TIMM_NORM_EPS = 1e-6
 """The only LayerNorm eps that timm's VisionTransformer builds without code."""
 
@@ -60,8 +63,8 @@ class Geometry:
     def __post_init__(self) -> None:
         for name in ("depth", "width", "heads", "patch", "image", "classes", "channels"):
             value = getattr(self, name)
-            if type(value) is not int or value < 1:
-                raise InvalidValue(f"{name} is a whole number of at least 1, got {value!r}")
+            if type(value) is not int or not 1 <= value <= MAX_SIDE:
+                raise InvalidValue(f"{name} is a whole number of 1 to {MAX_SIDE}, got {str(value)[:40]}")
         if self.width % self.heads:
             raise InvalidValue(f"width {self.width} does not divide into {self.heads} heads")
         if self.image % self.patch:
@@ -72,7 +75,7 @@ class Geometry:
             )
         if self.pool == "token" and not self.class_token:
             raise InvalidValue("pool 'token' needs class_token = true; without one, pool is 'avg'")
-        if not (0 < self.mlp_ratio < math.inf and self.hidden >= 1 and 0 < self.norm_eps < math.inf):
+        if not (0 < self.mlp_ratio <= 1024 and self.hidden >= 1 and 0 < self.norm_eps < math.inf):
             raise InvalidValue(
                 f"mlp_ratio leaves a hidden layer and norm_eps is above 0, got {self.mlp_ratio!r} and {self.norm_eps!r}"
             )

@@ -67,7 +67,11 @@ class LocalStore:
     def keys(self, prefix: str) -> Iterator[str]:
         """See Store: staging files and anything else that can't be a key are passed over."""
         folder = self._path(prefix)
-        found = (path.relative_to(self.root).as_posix() for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+        found = (
+            path.relative_to(self.root).as_posix()
+            for path in folder.rglob("*")
+            if path.is_file() and not path.is_symlink()
+        )
         yield from sorted(key for key in found if is_key(key))
 
     def delete(self, key: str) -> None:
@@ -75,7 +79,7 @@ class LocalStore:
         path = self._path(key)
         try:
             path.unlink()
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError):
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise BlobNotFound(key) from None
         _flush_folder(path.parent)
 

@@ -132,7 +132,7 @@ def load_weights(model: nn.Module, path: Path, *, classes: int) -> None:
             tensors = {name.removeprefix(prefix): file.get_tensor(name) for name in own}
     except (SafetensorError, OSError) as error:
         raise BadCheckpoint(f"the ancestor's checkpoint {path} can't be read as safetensors: {error}") from error
-    needed = {name: value for name, value in model.state_dict().items()}
+    needed: dict[str, torch.Tensor] = model.state_dict()
     heads = {f"{name}.weight" for name, part in model.named_modules() if part is model.get_classifier()}  # type: ignore[operator]
     for name in heads & tensors.keys():
         if len(tensors[name]) != classes:

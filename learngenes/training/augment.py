@@ -9,6 +9,8 @@ number is all there is to save, and an interrupted run continues with the very b
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -202,7 +204,7 @@ def _timm_transform(options: DataOptions, side: int, *, train: bool) -> Any:
         return timm.data.create_transform(
             side, normalize=False, interpolation=options.interpolation, crop_pct=options.crop_pct
         )
-    return timm.data.create_transform(
+    transform = timm.data.create_transform(
         side,
         is_training=True,
         normalize=False,
@@ -213,3 +215,18 @@ def _timm_transform(options: DataOptions, side: int, *, train: bool) -> Any:
         interpolation=options.interpolation,
         mean=options.mean,
     )
+    for part in transform.transforms:
+        for operation in getattr(part, "ops", ()):
+            if operation.name.startswith("Posterize"):
+                operation.level_fn = _AtLeastOneBit(operation.level_fn)
+    return transform
+
+
+@dataclass(frozen=True, slots=True)
+class _AtLeastOneBit:
+    """timm's level of posterizing, which reaches 0 bits at magnitude 10: Pillow 13 raises at what used to be black."""
+
+    level: Callable[[float, Any], tuple[int]]
+
+    def __call__(self, magnitude: float, hparams: Any) -> tuple[int]:
+        return (max(1, self.level(magnitude, hparams)[0]),)

@@ -113,7 +113,13 @@ class FolderImages:
         return len(self._images)
 
     def __getitem__(self, index: int) -> tuple[Image.Image, int]:
-        image, label = self._images[index]
+        file, label = self._images.reader[index]
+        try:
+            with file:
+                image = Image.open(file)
+                image.load()
+        except (UnidentifiedImageError, OSError) as error:
+            raise BadData(f"{file.name} can't be decoded: {error}") from error
         return image, int(label)
 
 

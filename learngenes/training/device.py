@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,12 @@ class Place:
         dist.all_reduce(tensor)
         summed: list[float] = tensor.tolist()
         return summed
+
+    def align(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Give every rank the values of the first; every rank has to call it."""
+        if self.world > 1:
+            for tensor in tensors:
+                dist.broadcast(tensor, src=0)
 
 
 @contextmanager

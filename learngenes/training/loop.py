@@ -144,6 +144,7 @@ def fit(
             reported, reported_step = now, done
         if epoch_ends:
             kept = model if ema is None else ema.module
+            place.align(kept.buffers())  # running statistics of norms, which each rank has from its own images
             shown = (
                 pair for _, pair in _load(test, range(place.rank, len(test), place.world), training.workers, place)
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
+from typing import Any
 
 import timm
 import torch
@@ -45,11 +46,13 @@ def auxiliary(geometry: Geometry, stages: Sequence[int], *, drop_path: float = 0
 
 def describe_input(model: nn.Module, *, mean: Sequence[float], std: Sequence[float]) -> None:
     """Write down the normalisation of the images the model sees, where timm.task reads it."""
-    model.pretrained_cfg = {**model.pretrained_cfg, "mean": tuple(mean), "std": tuple(std)}  # type: ignore[dict-item]
+    described: Any = model
+    described.pretrained_cfg = {**described.pretrained_cfg, "mean": tuple(mean), "std": tuple(std)}
 
 
 def choose_attention(model: nn.Module, *, fused: bool) -> None:
     """Make all attention layers of a timm model use the fused kernel, or none."""
+    module: Any
     for module in model.modules():
         if hasattr(module, "fused_attn"):
             module.fused_attn = fused
@@ -74,7 +77,7 @@ def load_stage_tensors(model: nn.Module, stages: Sequence[int], tensors: Mapping
                 raise BadCheckpoint(
                     f"tensor {name!r} has shape {tensors[name].shape}, the network needs {tuple(value.shape)}"
                 )
-            value.copy_(torch.from_numpy(tensors[name]))
+            value.copy_(torch.tensor(tensors[name]))
 
 
 def stage_shapes(geometry: Geometry, stages: Sequence[int]) -> dict[str, tuple[int, ...]]:

@@ -169,9 +169,7 @@ def test_another_number_of_classes_gets_a_fresh_head_and_says_so(method: str) ->
     assert made.array("head.weight").any() and not made.array("head.bias").any()
     report = init_report(recipe, manifest)
     assert report["fresh"] == {"tensors": 2, "parameters": 7 * manifest.geometry.width + 7}
-    assert report["notes"] == [
-        "head.bias and head.weight are fresh: 7 classes were asked for, the learngene knows 10"
-    ]
+    assert report["notes"] == ["head.bias and head.weight are fresh: 7 classes were asked for, the learngene knows 10"]
 
 
 def test_the_learngenes_own_classes_keep_its_head(method: str) -> None:
@@ -200,7 +198,13 @@ def test_the_layer_map_has_one_number_a_block(method: str) -> None:
 
 def test_the_same_request_has_the_same_digest_and_another_one_has_not(method: str) -> None:
     manifest, _ = opened(method)
-    requests = [Request(), Request(depth=7), Request(num_classes=7), Request(num_classes=7, seed=1), Request(dtype="f16")]
+    requests = [
+        Request(),
+        Request(depth=7),
+        Request(num_classes=7),
+        Request(num_classes=7, seed=1),
+        Request(dtype="f16"),
+    ]
     digests = [digest(initialize(manifest, request)) for request in requests]
     assert digests == [digest(initialize(manifest, request)) for request in requests]
     assert len(set(digests)) == len(requests)

@@ -1,7 +1,7 @@
 """Bytes that may never change: what was served once is served again, bit for bit.
 
-    python tests/golden/test_golden.py            print what has changed since golden.json was written
-    python tests/golden/test_golden.py --write    print it and keep it
+python tests/golden/test_golden.py            print what has changed since golden.json was written
+python tests/golden/test_golden.py --write    print it and keep it
 """
 
 from __future__ import annotations

@@ -88,9 +88,7 @@ def uninterrupted(tmp_path_factory):
     return run_job(JOB, tmp_path_factory.mktemp("whole"))
 
 
-def test_a_run_interrupted_in_every_phase_gives_the_losses_and_tensors_of_an_uninterrupted_one(
-    uninterrupted, tmp_path
-):
+def test_a_run_interrupted_in_every_phase_gives_the_losses_and_tensors_of_an_uninterrupted_one(uninterrupted, tmp_path):
     # The ancestor has 5 steps, the auxiliary network two epochs of 5: stops fall inside and at the end of epochs.
     outcome, losses = run_job(JOB, tmp_path / "run", stops=[2, 6, 2, 4])
     whole, whole_losses = uninterrupted
@@ -195,7 +193,7 @@ def test_two_ranks_learn_what_one_does(tmp_path):
         start = [sys.executable, "-m"]
         if ranks == 2:
             start += ["torch.distributed.run", "--nproc-per-node=2", "--master-addr=127.0.0.1"]
-            start += [f"--master-port={port}", "-m"]
+            start += [f"--master-port={port}", "-m", "--"]  # its parser would take --run for one of its own
         done = subprocess.run(
             [*start, "learngenes", "learn", str(config), "--run", str(run)],
             env=environment(),

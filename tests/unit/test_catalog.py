@@ -11,8 +11,16 @@ import pytest
 
 from learngenes import gene, recipe
 from learngenes.catalog import Catalog
-from learngenes.errors import BadManifest, BlobExists, BlobNotFound, CorruptLearngene, InvalidKey, LearngeneNotFound
-from learngenes.errors import LearngenesError, UnknownName
+from learngenes.errors import (
+    BadManifest,
+    BlobExists,
+    BlobNotFound,
+    CorruptLearngene,
+    InvalidKey,
+    LearngeneNotFound,
+    LearngenesError,
+    UnknownName,
+)
 from learngenes.gene import Manifest
 from learngenes.initialize import Request, initialize
 from learngenes.store.local import LocalStore
@@ -202,7 +210,9 @@ def test_the_manifest_of_a_recipe_is_the_one_it_was_made_from() -> None:
     made = initialize(catalog.get("tiny"), Request())
     assert catalog.manifest_of(made) == catalog.get("tiny")
     other = factories.catalog(None, tiny(seed=1))
-    expected = f"made from manifest {made.manifest[:12]} of tiny@1, this catalog has {gene.digest(other.get('tiny'))[:12]}"
+    expected = (
+        f"made from manifest {made.manifest[:12]} of tiny@1, this catalog has {gene.digest(other.get('tiny'))[:12]}"
+    )
     with pytest.raises(CorruptLearngene, match=expected):
         other.manifest_of(made)
 

@@ -86,72 +86,82 @@ def test_a_whole_number_for_a_float_becomes_one() -> None:
     assert type(made.rate) is float
 
 
-@pytest.mark.parametrize("order", ["front", "last", (2, 1), [], None])
-def test_a_union_takes_each_of_its_members(order: Any) -> None:
-    given = {"order": order} if order is not None else {"limit": None, "second": None}
-    made = config.parse({"name": "a", "inner": {"rate": 1}} | given, Outer, where="job")
-    assert made.order == ("front" if order is None else tuple(order) if isinstance(order, list) else order)
-    assert made.limit is None
+@pytest.mark.parametrize(("order", "read"), [("last", "last"), ([2, 1], (2, 1)), ([], ())])
+def test_a_union_takes_each_of_its_members(order: object, read: object) -> None:
+    assert config.parse({"name": "a", "inner": {"rate": 1}, "order": order}, Outer, where="job").order == read
 
 
-REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "an unknown key": ({"dept": 1}, "unknown key in job 'dept'; did you mean 'depth'?"),
-    "an unknown key inside": ({"inner": {"rat": 1}}, "unknown key in job: inner 'rat'; did you mean 'rate'?"),
-    "a key like no other": ({"zzz": 1}, "unknown key in job 'zzz'; known: anything, depth, "),
-    "a field that is not given": ({"made": 1}, "unknown key in job 'made'"),
-    "an unknown word": ({"inner": {"rate": 1, "kind": "adan"}}, "job: inner: kind 'adan'; did you mean 'adam'?"),
-    "an unknown word of a union": ({"order": "lasst"}, "unknown job: order 'lasst'; did you mean 'last'?"),
-    "truth for a number": ({"depth": True}, "job: depth is of type int, got True"),
-    "a number for truth": ({"fast": 1}, "job: fast is of type bool, got 1"),
-    "a float for a whole number": ({"depth": 1.0}, "job: depth is of type int, got 1.0"),
-    "text for a number": ({"inner": {"rate": "1"}}, "job: inner: rate is of type float, got '1'"),
-    "truth for a float": ({"inner": {"rate": True}}, "job: inner: rate is of type float, got True"),
-    "a number no float holds": ({"inner": {"rate": 10**400}}, "job: inner: rate is"),
-    "a number for text": ({"name": 5}, "job: name is of type str, got 5"),
-    "a number for a list": ({"sides": 5}, "job: sides is a list, got 5"),
-    "text for a list": ({"sides": "12"}, "job: sides is a list, got '12'"),
-    "text in a list of numbers": ({"sides": [1, "2"]}, "job: sides is of type int, got '2'"),
-    "a list that is too short": ({"scale": [1]}, "job: scale has 2 entries, got 1: [1]"),
-    "a list that is too long": ({"scale": [1, 2, 3]}, "job: scale has 2 entries, got 3: [1, 2, 3]"),
-    "a wrong list in a list": ({"stages": [1]}, "job: stages is a list, got 1"),
-    "a number for a table": ({"inner": 5}, "job: inner is a table, got 5"),
-    "a list for a free table": ({"options": [1]}, "job: options is a table, got [1]"),
-    "a list for a literal": ({"inner": {"rate": 1, "kind": ["adam"]}}, "known: adam, sgd"),
-    "the wrong type for an optional": ({"limit": "7"}, "job: limit is of type int, got '7'"),
-    "an error in an optional table": ({"second": {}}, "job: second needs rate"),
-    "nothing where something is needed": ({"depth": None}, "job: depth is of type int, got None"),
-    "what the class itself refuses": ({"depth": 0}, "depth is at least 1, got 0"),
+def test_what_is_optional_may_be_none() -> None:
+    made = config.parse({"name": "a", "inner": {"rate": 1}, "limit": None, "second": None}, Outer, where="job")
+    assert (made.limit, made.second) == (None, None)
+
+
+UNKNOWN: dict[str, dict[str, Any]] = {
+    "unknown key in job 'dept'; did you mean 'depth'?": {"dept": 1},
+    "unknown key in job 'zzz'; known: anything, depth, ": {"zzz": 1},
+    "unknown key in job 'made'": {"made": 1},
+    "unknown key in job: inner 'rat'; did you mean 'rate'?": {"inner": {"rat": 1}},
+    "unknown job: inner: kind 'adan'; did you mean 'adam'?": {"inner": {"rate": 1, "kind": "adan"}},
+    "unknown job: inner: kind [5]; known: adam, sgd": {"inner": {"rate": 1, "kind": [5]}},
+    "unknown job: order 'lasst'; did you mean 'last'?": {"order": "lasst"},
+}
+REFUSED: dict[str, dict[str, Any]] = {
+    "job: depth is of type int, got True": {"depth": True},
+    "job: depth is of type int, got 1.0": {"depth": 1.0},
+    "job: depth is of type int, got None": {"depth": None},
+    "job: fast is of type bool, got 1": {"fast": 1},
+    "job: name is of type str, got 5": {"name": 5},
+    "job: inner: rate is of type float, got '1'": {"inner": {"rate": "1"}},
+    "job: inner: rate is of type float, got True": {"inner": {"rate": True}},
+    "job: inner: rate is": {"inner": {"rate": 10**400}},
+    "job: inner is a table, got 5": {"inner": 5},
+    "job: options is a table, got [1]": {"options": [1]},
+    "job: sides is a list, got 5": {"sides": 5},
+    "job: sides is a list, got '12'": {"sides": "12"},
+    "job: sides is of type int, got '2'": {"sides": [1, "2"]},
+    "job: scale has 2 entries, got 1: [1]": {"scale": [1]},
+    "job: scale has 2 entries, got 3: [1, 2, 3]": {"scale": [1, 2, 3]},
+    "job: stages is a list, got 1": {"stages": [1]},
+    "job: order is of type int, got 'b'": {"order": [1, "b"]},
+    "job: limit is of type int, got '7'": {"limit": "7"},
+    "job: second needs rate": {"second": {}},
+    "depth is at least 1, got 0": {"depth": 0},
 }
 
 
-@pytest.mark.parametrize("what", REFUSED)
-def test_what_is_wrong_is_said_with_its_place(what: str) -> None:
-    given, sentence = REFUSED[what]
+@pytest.mark.parametrize("sentence", UNKNOWN)
+def test_an_unknown_name_is_said_with_its_place_and_the_nearest_known_one(sentence: str) -> None:
+    with pytest.raises(UnknownName) as error:
+        config.parse({"name": "a", "inner": {"rate": 1}} | UNKNOWN[sentence], Outer, where="job")
+    assert str(error.value).startswith(sentence)
+
+
+@pytest.mark.parametrize("sentence", REFUSED)
+def test_a_value_of_the_wrong_kind_is_said_with_its_place(sentence: str) -> None:
     with pytest.raises(InvalidValue) as error:
-        config.parse({"name": "a", "inner": {"rate": 1}} | given, Outer, where="job")
-    assert sentence in str(error.value)
-    assert isinstance(error.value, UnknownName) == ("unknown" in what or "did you mean" in sentence
-                                                    or "known: " in sentence or "not given" in what)  # fmt: skip
+        config.parse({"name": "a", "inner": {"rate": 1}} | REFUSED[sentence], Outer, where="job")
+    assert str(error.value).startswith(sentence)
+    assert not isinstance(error.value, UnknownName)
 
 
 def test_everything_that_is_missing_is_named() -> None:
-    with pytest.raises(InvalidValue, match="^job needs name, inner$"):
+    with pytest.raises(InvalidValue, match=r"^job needs name, inner$"):
         config.parse({}, Outer, where="job")
 
 
 def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
     for text in ("name = ", b"name = '\xff'", "name = 'a'\nname = 'b'"):
-        with pytest.raises(InvalidValue, match="job.toml is not TOML: "):
+        with pytest.raises(InvalidValue, match=r"job\.toml is not TOML: "):
             load(tmp_path, text)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidValue, match=r"can't read the configuration .*none\.toml: No such file"):
         config.load(tmp_path / "none.toml", Outer)
-    with pytest.raises(InvalidValue, match="can't read the configuration .*: Is a directory"):
+    with pytest.raises(InvalidValue, match=r"can't read the configuration .*: Is a directory"):
         config.load(tmp_path, Outer)
 
 
 def test_an_error_in_a_file_names_the_file(tmp_path: Path) -> None:
-    with pytest.raises(UnknownName, match="unknown key in job.toml: inner 'rat'"):
+    with pytest.raises(UnknownName, match=r"unknown key in job\.toml: inner 'rat'"):
         load(tmp_path, "[inner]\nrat = 1")

@@ -51,10 +51,10 @@ def test_the_configuration_loads_in_timm(frame: str) -> None:
     assert (model.num_classes, model.num_features) == (3, given["num_features"])
     assert model.global_pool == given["global_pool"]
     assert timm.data.resolve_model_data_config(model) == {
-        "input_size": (3, 8, 8),
+        "input_size": [3, 8, 8],
         "interpolation": "bicubic",
-        "mean": (0.5, 0.5, 0.5),
-        "std": (0.5, 0.5, 0.5),
+        "mean": [0.5, 0.5, 0.5],
+        "std": [0.5, 0.5, 0.5],
         "crop_pct": 1.0,
         "crop_mode": "center",
     }

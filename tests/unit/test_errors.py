@@ -8,9 +8,7 @@ import pytest
 from learngenes import errors
 from learngenes.errors import BlobExists, BlobNotFound, LearngeneNotFound, LearngenesError, UnknownName, suggest
 
-CLASSES = [
-    value for value in vars(errors).values() if inspect.isclass(value) and issubclass(value, LearngenesError)
-]
+CLASSES = [value for value in vars(errors).values() if inspect.isclass(value) and issubclass(value, LearngenesError)]
 
 
 @pytest.mark.parametrize("error", CLASSES)

@@ -103,7 +103,7 @@ def test_the_options_are_those_of_the_method() -> None:
 
 
 def test_a_learngene_of_a_method_nobody_knows_is_refused() -> None:
-    with pytest.raises(BadManifest, match="learngene tiny@1 is of method 'magic'; known: .*sws"):
+    with pytest.raises(BadManifest, match=r"learngene tiny@1 is of method 'magic'; known: .*sws"):
         method_of(replace(tiny(), method="magic"))
 
 

@@ -95,11 +95,30 @@ def test_json_made_to_hurt_is_refused(raw: bytes) -> None:
         recipe.from_json(raw)
 
 
-@pytest.mark.parametrize("shape", [(-4,), (1.5,), ("4",), (1 << 70,), (True,)])
+@pytest.mark.parametrize("shape", [(-8,), (8.0,), ("8",), (1 << 70,), (8, 1)])
 def test_a_shape_that_is_none_is_refused(shape: tuple[int, ...]) -> None:
     document = json.loads(recipe.to_json(small()))
     document["entries"][0][1] = list(shape)
     with pytest.raises(BadRecipe):
+        recipe.from_json(json.dumps(document).encode())
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"stored": "norm.bias", "times": 2},
+        {"fill": "ones", "seed": 0, "std": 1},
+        {"fill": "ones"},
+        {"stored": 5},
+        {"stored": "a", "fill": "ones", "seed": 0},
+        {},
+        "norm.bias",
+    ],
+)
+def test_a_source_that_says_too_much_or_too_little_is_refused(source: object) -> None:
+    document = json.loads(recipe.to_json(small()))
+    document["entries"][0][2] = source
+    with pytest.raises(BadRecipe, match="no source is written"):
         recipe.from_json(json.dumps(document).encode())
 
 

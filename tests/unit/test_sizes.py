@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learngenes import tensorfile
@@ -11,13 +11,14 @@ from learngenes.sizes import MAX_DEPTH, Size, SizeSpace, Steps
 
 steps = st.builds(
     lambda first, step, count: Steps(first, first + step * count, step),
-    st.integers(1, 50),
-    st.integers(1, 20),
-    st.integers(0, 20),
+    st.integers(1, 10),
+    st.integers(1, 8),
+    st.integers(0, 5),
 )
 
 
-@given(steps, st.integers(-1000, 1000) | st.integers())
+@settings(max_examples=300)
+@given(steps, st.integers(-5, 60) | st.integers())
 def test_the_nearest_step_is_the_one_a_search_finds_and_the_smaller_of_two(space: Steps, value: int) -> None:
     members = range(space.first, space.last + 1, space.step)
     assert space.nearest(value) == min(members, key=lambda member: (abs(member - value), member))

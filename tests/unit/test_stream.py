@@ -3,6 +3,7 @@ from __future__ import annotations
 import tracemalloc
 from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 
 import factories
 import pytest
@@ -13,7 +14,7 @@ from learngenes import tensorfile
 from learngenes.errors import BadRecipe
 from learngenes.initialize import Request, initialize
 from learngenes.recipe import DTYPES, Fill, Recipe, Stored, digest
-from learngenes.stream import CHUNK_BYTES, VirtualFile, assemble, stream
+from learngenes.stream import CHUNK_BYTES, VirtualFile, assemble, parts, stream, view
 from learngenes.tensorfile import TensorFile
 
 WAYS = ["stored bytes", "rounded on the way", "fresh head"]
@@ -64,8 +65,25 @@ def test_any_split_of_the_file_joins_to_the_whole(way: str, data: st.DataObject)
     file, whole = virtual(way)
     cuts = sorted(data.draw(st.lists(st.integers(0, file.size), max_size=6)))
     bounds = [0, *cuts, file.size]
-    parts = (b"".join(stream(file, start=a, stop=b)) for a, b in zip(bounds, bounds[1:], strict=False))
+    parts = (b"".join(stream(file, start=a, stop=b)) for a, b in pairwise(bounds))
     assert b"".join(parts) == whole
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_stop_beyond_the_end_is_the_end(way: str) -> None:
+    file, whole = virtual(way)
+    assert b"".join(stream(file, start=file.size - 9, stop=file.size + 9)) == whole[-9:]
+    assert list(stream(file, start=file.size, stop=file.size + 9)) == []
+
+
+@given(st.data())
+def test_only_the_segments_that_a_range_touches_are_opened(data: st.DataObject) -> None:
+    file, _ = virtual("rounded on the way")
+    seams = st.sampled_from([*file.starts, file.size]) | st.integers(0, file.size)
+    start, stop = sorted((data.draw(seams), data.draw(seams)))
+    taken = list(parts(file, start=start, stop=stop))
+    assert all(0 <= first < last <= len(view(file, segment)) for segment, first, last in taken)
+    assert sum(last - first for _, first, last in taken) == stop - start
 
 
 def test_every_byte_around_every_seam_can_be_asked_for_alone() -> None:

@@ -76,9 +76,7 @@ def test_i2_every_block_is_its_stage_element_for_element() -> None:
     made = TensorFile(b"".join(stream(assemble(recipe, tensors))))
     for block, stage in enumerate(recipe.layer_map):
         for name in [name.removeprefix("stages.0.") for name in tensors.tensors if name.startswith("stages.0.")]:
-            np.testing.assert_array_equal(
-                made.array(f"blocks.{block}.{name}"), tensors.array(f"stages.{stage}.{name}")
-            )
+            np.testing.assert_array_equal(made.array(f"blocks.{block}.{name}"), tensors.array(f"stages.{stage}.{name}"))
     assert len({bytes(made.raw(f"blocks.{block}.mlp.fc1.weight")) for block in range(12)}) == len(AUX)
 
 
@@ -117,7 +115,9 @@ def test_i8_a_map_given_back_as_layers_is_the_same_recipe(depth: int) -> None:
 
 
 @given(layouts, st.randoms(use_true_random=False))
-def test_the_auxiliary_networks_own_depth_gives_back_the_auxiliary_network(counts: tuple[int, ...], draw: object) -> None:
+def test_the_auxiliary_networks_own_depth_gives_back_the_auxiliary_network(
+    counts: tuple[int, ...], draw: object
+) -> None:
     order = list(range(len(counts)))
     draw.shuffle(order)  # type: ignore[attr-defined]
     assert tuple(deal(sum(counts), counts, tuple(order))) == counts
@@ -199,7 +199,9 @@ def test_options_that_cannot_be_are_refused_in_a_sentence(sentence: str) -> None
         initialize(aux()[0], Request(depth=depth, options=options))
 
 
-@pytest.mark.parametrize(("option", "typo", "nearest"), [("order", "front-mid-lst", "front-mid-last"), ("strategy", "cyclik", "cyclic")])
+@pytest.mark.parametrize(
+    ("option", "typo", "nearest"), [("order", "front-mid-lst", "front-mid-last"), ("strategy", "cyclik", "cyclic")]
+)
 def test_a_misspelt_option_value_names_the_nearest(option: str, typo: str, nearest: str) -> None:
     with pytest.raises(UnknownName, match=f"did you mean '{nearest}'"):
         initialize(aux()[0], Request(options={option: typo}))

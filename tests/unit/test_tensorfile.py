@@ -8,7 +8,6 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-import safetensors.numpy
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -71,6 +70,7 @@ def test_rounding_twice_is_rounding_once(tensors: dict[str, np.ndarray]) -> None
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_stock_reader_opens_our_files_and_sees_the_same_values(dtype: str, tmp_path: Path) -> None:
+    import safetensors.numpy
     import safetensors.torch
 
     draw = np.random.default_rng(0)
@@ -252,11 +252,11 @@ def test_a_layout_is_the_file_before_its_bytes() -> None:
 
 
 def test_a_file_is_mapped_from_disk_and_one_that_is_not_there_is_the_systems_error(tmp_path: Path) -> None:
-    path = tmp_path / "a.safetensors"
+    path = tmp_path / "a"
     with pytest.raises(FileNotFoundError):
         TensorFile.open(path)
     path.touch()
-    with pytest.raises(BadTensorFile, match="a.safetensors is empty"):
+    with pytest.raises(BadTensorFile, match="a is empty"):
         TensorFile.open(path)
     path.write_bytes(file({"a": ONE}))
     assert bytes(TensorFile.open(path).raw("a")) == b"0000"

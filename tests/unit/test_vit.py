@@ -97,10 +97,10 @@ def test_the_names_of_a_block_are_listed_in_order() -> None:
 
 
 BROKEN: dict[str, dict[str, Any]] = {
-    "depth is a whole number of at least 1, got 0": {"depth": 0},
-    "depth is a whole number of at least 1, got True": {"depth": True},
-    "classes is a whole number of at least 1, got 1.5": {"classes": 1.5},
-    "channels is a whole number of at least 1, got -3": {"channels": -3},
+    "depth is a whole number of 1 to 16777216, got 0": {"depth": 0},
+    "depth is a whole number of 1 to 16777216, got True": {"depth": True},
+    "classes is a whole number of 1 to 16777216, got 1.5": {"classes": 1.5},
+    "channels is a whole number of 1 to 16777216, got -3": {"channels": -3},
     "width 32 does not divide into 3 heads": {"heads": 3},
     "image side 8 does not divide into patches of 3": {"patch": 3},
     "pool is 'token' or 'avg' and norm .*, got 'map' and": {"pool": "map"},

@@ -1,0 +1,155 @@
+"""POST /initialize over a real socket: what comes is what the library builds, and what can't be is said well."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import factories
+import httpx
+import pytest
+import safetensors.numpy
+import timm
+import torch
+
+from learngenes.initialize import Request, initialize
+from learngenes.recipe import digest
+from learngenes.stream import assemble, stream
+from learngenes.tensorfile import TensorFile
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+def post(service: Any, body: Any, **headers: str) -> httpx.Response:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return httpx.post(f"{service.url}/initialize", content=content, headers=headers, timeout=30)
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f16", "bf16"])
+@pytest.mark.parametrize("depth", [1, 6, 9])
+def test_the_stream_is_what_the_library_builds(service: Any, depth: int, dtype: str) -> None:
+    manifest, raw = factories.learngene()
+    recipe = initialize(manifest, Request(depth=depth, dtype=dtype))
+    answer = post(service, {"depth": depth, "width": 32, "dtype": dtype})
+    assert answer.status_code == 200
+    assert answer.content == b"".join(stream(assemble(recipe, TensorFile(raw))))
+    assert answer.headers["etag"] == f'"{digest(recipe)}"'
+    assert answer.headers["content-type"] == "application/vnd.safetensors"
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    assert answer.headers["content-location"] == f"/v1/descendants/{digest(recipe)}/model.safetensors"
+
+
+def test_an_empty_body_is_the_default_learngene_at_its_own_size(service: Any) -> None:
+    document = post(service, b"", accept="application/json").json()
+    assert document["learngene"] == "tiny@1"
+    assert document["size"] == {"depth": 6, "width": 32}
+
+
+def test_asking_for_json_gives_the_document(service: Any) -> None:
+    answer = post(service, {"depth": 9, "num_classes": 7}, accept="application/json")
+    document = answer.json()
+    assert answer.headers["vary"] == "accept"
+    assert document["layer_map"] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert document["init_report"]["fresh"] == {"tensors": 2, "parameters": 7 * 32 + 7}
+    total = sum(document["init_report"][kind]["parameters"] for kind in ("copied", "computed", "resized", "fresh"))
+    assert total == document["params"]
+    assert [file["name"] for file in document["files"]] == ["model.safetensors", "config.json", "recipe.json"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_json"),
+    [
+        ("*/*", False),
+        ("application/json", True),
+        ("application/vnd.safetensors", False),
+        ("application/json;q=0.5, application/vnd.safetensors", False),
+        ("text/html, application/json;q=0.9, */*;q=0.1", True),
+        ("application/json;q=0", False),
+        ("application/json;q=nonsense", False),
+    ],
+)
+def test_the_accept_header_decides_between_checkpoint_and_document(service: Any, accept: str, is_json: bool) -> None:
+    answer = post(service, {"depth": 1}, accept=accept)
+    assert answer.headers["content-type"] == ("application/json" if is_json else "application/vnd.safetensors")
+
+
+def test_config_and_weights_load_in_timm(service: Any) -> None:
+    document = post(service, {"depth": 5, "learngene": "half"}, accept="application/json").json()
+    files = {file["name"]: httpx.get(service.url + file["url"]).content for file in document["files"]}
+    config = json.loads(files["config.json"])
+    model = timm.create_model(config["architecture"], num_classes=config["num_classes"], **config["model_args"])
+    state = {k: torch.from_numpy(v.copy()) for k, v in safetensors.numpy.load(files["model.safetensors"]).items()}
+    model.load_state_dict(state, strict=True)
+    assert model.eval()(torch.zeros(1, 3, 8, 8)).isfinite().all()
+    assert config["pretrained_cfg"]["label_names"][3] == "class 3"
+
+
+LEGAL = {"depth": {"first": 1, "last": 512, "step": 1}, "width": {"first": 32, "last": 32, "step": 1}}
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "words", "nearest"),
+    [
+        ({"depth": 0}, "unsupported-size", "depth 0", {"depth": 1, "width": 32}),
+        ({"depth": 10**9}, "unsupported-size", "depth 1000000000", {"depth": 512, "width": 32}),
+        ({"depth": 10**400}, "unsupported-size", "the nearest is depth 512", {"depth": 512, "width": 32}),
+        ({"depth": 9, "width": 385}, "unsupported-size", "width 385", {"depth": 9, "width": 32}),
+        ({"depth": "9"}, "invalid-request", "got '9'", {"depth": 9, "width": 32}),
+        ({"depth": 9.5}, "invalid-request", "got 9.5", {"depth": 9, "width": 32}),
+        ({"depth": True}, "invalid-request", "got True", {"depth": 1, "width": 32}),
+        ({"depth": 9, "witdh": 384}, "invalid-request", "did you mean 'width'?", {"depth": 9, "width": 32}),
+    ],
+)
+def test_a_size_that_cannot_be_is_answered_with_the_ones_that_can(
+    service: Any, body: Any, code: str, words: str, nearest: Any
+) -> None:
+    answer = post(service, body)
+    problem = answer.json()
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (problem["code"], problem["status"]) == (code, 422)
+    assert words in problem["detail"]
+    assert problem["legal"] == LEGAL
+    assert problem["nearest"] == nearest
+    assert post(service, problem["nearest"]).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code", "words"),
+    [
+        (b"{", 422, "invalid-request", "Invalid JSON"),
+        (b"[]", 422, "invalid-request", "object"),
+        (b'{"depth": 1e999}', 422, "invalid-request", "got inf"),
+        (b'{"learngene": "\\ud800"}', 422, "invalid-request", "Invalid JSON"),
+        (b"\xff\xfe", 422, "invalid-request", "Invalid JSON"),
+        ({"learngene": "../etc"}, 422, "invalid-key", "can't name a learngene"),
+        ({"learngene": "tyni"}, 404, "learngene-not-found", "did you mean 'tiny'?"),
+        ({"learngene": "tiny@7"}, 404, "learngene-not-found", "tiny"),
+        ({"method": "wave"}, 422, "invalid-value", "'sws', not 'wave'"),
+        ({"dtype": "f64"}, 422, "invalid-request", "'f32', 'f16' or 'bf16'"),
+        ({"num_classes": 0}, 422, "invalid-value", "1 to 100000, got 0"),
+        ({"order": [0, 1]}, 422, "invalid-value", "not a permutation"),
+        ({"order": [0, 1, 2], "strategy": "random"}, 422, "invalid-value", "name one of the two"),
+        ({"layers": [0, 1, 5]}, 422, "invalid-value", "stage 5"),
+        ({"layers": [0, 1], "depth": 3}, 422, "invalid-value", "names 2 blocks"),
+        ({"seed": -1}, 422, "invalid-value", "got -1"),
+    ],
+)
+def test_bad_input_gets_one_clear_sentence(service: Any, body: Any, status: int, code: str, words: str) -> None:
+    answer = post(service, body)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert words in answer.json()["detail"]
+    assert "\n" not in answer.json()["detail"]
+
+
+def test_a_body_beyond_the_limit_is_refused(service: Any) -> None:
+    assert post(service, b" " * 100_000).status_code == 413
+
+
+def test_the_same_request_has_the_same_id_after_a_restart(service: Any, start: Any) -> None:
+    body = {"depth": 11, "strategy": "random", "seed": 5, "num_classes": 3}
+    before = post(service, body)
+    with start(service.data) as again:
+        after = httpx.get(again.url + before.headers["content-location"])
+        assert after.content == before.content
+        assert post(again, body).headers["etag"] == before.headers["etag"]
