@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -15,6 +16,13 @@ from bench.servers import ROOT, Place
 from bench.setup import FULL, QUICK, Effort, running
 
 _RESULTS = ROOT / "docs" / "results"
+_MEASURES = {
+    "throughput": throughput.measure,
+    "first-byte": first_byte.measure,
+    "memory": memory.measure,
+    "leaving": leaving.measure,
+    "starting": starting.measure,
+}
 _DESCRIPTION = """\
 Measure the service that streams descendants, as ratios to nginx sendfile, Starlette's FileResponse and
 StreamingResponse, and an app that builds with timm. Takes about four minutes and 700 MB in the temporary directory.
@@ -27,7 +35,7 @@ would be left.
 
 
 def main() -> int:
-    """Exit code 1 if a goal is not met."""
+    """Exit code 0 also if a goal is not met: that is a result."""
     parser = argparse.ArgumentParser(
         prog="python -m bench", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -35,6 +43,8 @@ def main() -> int:
     parser.add_argument("--only", choices=_MEASURES, action="append", help="this part alone; writes only with --out")
     parser.add_argument("--out", type=Path, help="folder for streaming.md and .json (default: docs/results)")
     arguments = parser.parse_args()
+    # So that the servers are ended however this is.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     names = [name for name in _MEASURES if not arguments.only or name in arguments.only]
     sections, known = run(QUICK if arguments.quick else FULL, names)
     print(report.text(sections, known))
@@ -43,18 +53,8 @@ def main() -> int:
         command = " ".join(["python -m bench", *sys.argv[1:]])
         for path in report.write(folder, sections, known, command=command):
             print(f"written: {path}")
-    missed = [finding.what for section in sections for finding in section.findings if finding.verdict == "NOT met"]
-    print(f"\n{len(missed)} goals not met" + "".join(f"\n  {what}" for what in missed))
-    return 1 if missed else 0
-
-
-_MEASURES = {
-    "throughput": throughput.measure,
-    "first-byte": first_byte.measure,
-    "memory": memory.measure,
-    "leaving": leaving.measure,
-    "starting": starting.measure,
-}
+    print(f"\n{report.goals(sections)}")
+    return 0
 
 
 def run(effort: Effort, names: list[str]) -> tuple[list[Section], dict[str, str]]:

@@ -94,7 +94,7 @@ class Ratio:
     def said(self) -> str:
         """How many pairs were not as they should be; empty if all were."""
         if self.noisy:
-            return f"{self.noisy} of {self.pairs} pairs while others used more than {QUIET_CORES} core"
+            return f"{self.noisy} of {self.pairs} pairs noisy"
         return f"{self.dropped} noisy pairs dropped" if self.dropped else ""
 
 

@@ -97,23 +97,20 @@ def pull_for(ask: Ask, *, clients: int, seconds: float) -> Pull:
     return Pull(received, time.perf_counter() - start)
 
 
-def first_bytes(ask: Ask, *, times: int, drain: bool, pause_seconds: float = 0.0) -> list[float]:
-    """Seconds from connecting to the first byte of the body, for each of some requests after another.
+def first_byte(ask: Ask, *, drain: bool = True) -> float:
+    """Seconds from connecting to the first byte of the body.
 
-    drain: read to the end before the next one, instead of hanging up.
+    drain: read to the end afterwards, instead of hanging up.
     """
     buffer = _buffer()
-    took = []
-    for _ in range(times):
-        start = time.perf_counter()
-        with _connect(ask) as connection:
-            answer = _Answer()
-            while not answer.begun:
-                answer.feed(_some(connection, buffer))
-            took.append(time.perf_counter() - start)
-            if drain:
-                _finish(connection, answer, buffer)
-        time.sleep(pause_seconds)
+    start = time.perf_counter()
+    with _connect(ask) as connection:
+        answer = _Answer()
+        while not answer.begun:
+            answer.feed(_some(connection, buffer))
+        took = time.perf_counter() - start
+        if drain:
+            _finish(connection, answer, buffer)
     return took
 
 

@@ -29,7 +29,12 @@ def markdown(sections: Sequence[Section], facts: dict[str, str], *, command: str
         "# Streaming, as ratios",
         "",
         f"`{command}` writes this page; the numbers for programs are in [streaming.json](streaming.json). "
-        "Figures of one machine mean little on another: read the ratios. Absolute figures stand beside them for that only.",
+        "Figures of one machine mean little on another: read the ratios. Absolute figures stand beside them for that "
+        "only. A pair is noisy if other processes used more than a quarter of a core meanwhile; noisy pairs are "
+        "dropped unless too few would be left. Before anything is measured, every server's bytes are compared by "
+        "sha256.",
+        "",
+        goals(sections),
         "",
         *(f"* {name}: {value}" for name, value in facts.items()),
     ]
@@ -38,6 +43,15 @@ def markdown(sections: Sequence[Section], facts: dict[str, str], *, command: str
         lines += ["| " + " | ".join(_COLUMNS) + " |", "|---" * len(_COLUMNS) + "|"]
         lines += ["| " + " | ".join(_cells(finding)) + " |" for finding in section.findings]
     return "\n".join(lines) + "\n"
+
+
+def goals(sections: Sequence[Section]) -> str:
+    """One sentence: how many goals there are, and which are not met."""
+    judged = [finding for section in sections for finding in section.findings if finding.goal]
+    missed = [finding.what for finding in judged if finding.verdict == "NOT met"]
+    return f"{len(judged) - len(missed)} of {len(judged)} goals met" + (
+        f"; not met: {'; '.join(missed)}." if missed else "."
+    )
 
 
 def write(folder: Path, sections: Sequence[Section], facts: dict[str, str], *, command: str) -> list[Path]:

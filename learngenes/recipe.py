@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from learngenes import config
@@ -108,9 +108,10 @@ def digest(recipe: Recipe) -> str:
 
 def to_json(recipe: Recipe) -> bytes:
     """The canonical form: sorted keys, no spaces. Equal recipes give equal bytes."""
-    table = asdict(recipe)
+    table: dict[str, Any] = {field.name: getattr(recipe, field.name) for field in fields(recipe)}
     table["format"] = FORMAT
-    table["entries"] = [[e.name, list(e.shape), _source_to_json(e.source)] for e in recipe.entries]
+    table["geometry"] = asdict(recipe.geometry)
+    table["entries"] = [[e.name, e.shape, _source_to_json(e.source)] for e in recipe.entries]
     return json.dumps(table, sort_keys=True, separators=(",", ":")).encode()
 
 

@@ -23,8 +23,8 @@ def measure(setup: Setup) -> Section:
         "Memory and stalled readers",
         "Anonymous memory of the process (smaps_rollup), which leaves out the mapped learngenes: they are page cache, "
         "shared by all. Growth is the peak of samples every 20 ms over the idle value. A stalled reader takes "
-        f"{_READ_BYTES >> 10} KiB of the large descendant and stops; {STALLED} of them are held while a new client asks "
-        "for the small descendant again and again, in turns with nobody stalled.",
+        f"{_READ_BYTES >> 10} KiB of the large descendant and stops; {STALLED} are held while a new client asks "
+        "for the small one again and again, in turns with nobody stalled.",
         (*_downloads(setup), *_stalled(setup), _torch(setup)),
     )
 
@@ -56,7 +56,7 @@ def _stalled(setup: Setup) -> list[Finding]:
     beside: list[float] = []
     held, held_dirty, cores = 0, 0, 0.0
     for _ in range(_ALTERNATIONS):
-        alone += setup.reader.run(readers.first_bytes, probe, times=times, drain=True)
+        alone += [setup.reader.run(readers.first_byte, probe) for _ in range(times)]
         with ExitStack() as stack:
             for _ in range(STALLED):
                 stack.callback(readers.stall(ask, read_bytes=_READ_BYTES).close)
@@ -64,7 +64,7 @@ def _stalled(setup: Setup) -> list[Finding]:
             cores = max(cores, _cores(setup.service.pid, 0.5))
             held = max(held, proc.anonymous_bytes(setup.service.pid))
             held_dirty = max(held_dirty, proc.private_dirty_bytes(setup.service.pid))
-            beside += setup.reader.run(readers.first_bytes, probe, times=times, drain=True)
+            beside += [setup.reader.run(readers.first_byte, probe) for _ in range(times)]
         time.sleep(0.5)
     return [
         Finding(

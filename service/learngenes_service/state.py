@@ -10,12 +10,14 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Annotated, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends
+from fastapi import Request as HttpRequest
 
 from learngenes import recipe as recipes
 from learngenes.catalog import Catalog
 from learngenes.errors import BlobExists, BlobNotFound
 from learngenes.gene import Manifest
+from learngenes.initialize import Request, initialize
 from learngenes.recipe import Recipe
 from learngenes.stream import VirtualFile, assemble, stream
 from learngenes_service.problems import DescendantNotFound
@@ -43,12 +45,23 @@ class Shelf:
         self.catalog = catalog
         self.default = default
         self._recent: OrderedDict[str, Descendant] = OrderedDict()
+        self._asked: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._hashes: dict[str, asyncio.Task[str]] = {}
+
+    async def initialize(self, manifest: Manifest, request: Request) -> Descendant:
+        """The descendant of a request; what was asked of late is not planned again. Raises what `initialize` does."""
+        asked = (manifest.reference, repr(request))
+        known = self._touch(self._asked.get(asked, ""))
+        if known is None:
+            known = await self.add(initialize(manifest, request))
+            self._asked[asked] = known.file.id
+            if len(self._asked) > KEPT_DESCENDANTS:
+                self._asked.popitem(last=False)
+        return known
 
     async def add(self, recipe: Recipe) -> Descendant:
         """The descendant of a recipe, which is kept so that its id means the same after a restart."""
-        id = recipes.digest(recipe)
-        known = self._touch(id)
+        known = self._touch(recipes.digest(recipe))
         if known is None:
             await asyncio.to_thread(self.catalog.keep, recipe)
             known = await self._assemble(recipe)
@@ -104,7 +117,7 @@ class Shelf:
         return sha256.hexdigest()
 
 
-def shelf(request: Request) -> Shelf:
+def shelf(request: HttpRequest) -> Shelf:
     """The app's shelf."""
     return cast("Shelf", request.app.state.shelf)
 

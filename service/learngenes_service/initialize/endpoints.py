@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response
 
 from learngenes.errors import InvalidValue, LearngenesError
-from learngenes.initialize import initialize
 from learngenes_service.descendants.document import describe
 from learngenes_service.descendants.endpoints import weights_response
 from learngenes_service.descendants.response import MEDIA_TYPE
@@ -49,7 +48,7 @@ async def post_initialize(request: Request, shelf: TheShelf) -> Response:
         raise InvalidValue(
             f"learngene {manifest.reference} is of method {manifest.method!r}, not {body.method!r}: name another"
         )
-    descendant = await shelf.add(initialize(manifest, body.to_request()))
+    descendant = await shelf.initialize(manifest, body.to_request())
     if _wants_document(request.headers.get("accept", "*/*")):
         base_url = str(request.base_url).rstrip("/")
         return JSONResponse(await describe(descendant, shelf, base_url=base_url), headers={"vary": "accept"})
