@@ -5,6 +5,10 @@ BIN    := $(VENV)/bin
 PINS   := constraints.txt
 DISTS  := pyproject.toml service/pyproject.toml client/pyproject.toml
 
+# uv for speed, with the certificates of the system; pip where uv can't reach what pip can.
+install = VIRTUAL_ENV=$(VENV) UV_SYSTEM_CERTS=true $(BIN)/uv pip install --quiet --constraint $(PINS) $(1) || \
+  $(BIN)/python -m pip install --quiet --constraint $(PINS) $(1)
+
 .DEFAULT_GOAL := help
 .PHONY: help setup check fix test serve bench docs
 
@@ -44,9 +48,9 @@ $(BIN)/uv:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
 $(VENV)/.serves: $(BIN)/uv $(DISTS) $(PINS)
-	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --constraint $(PINS) -e . -e service -e client
+	$(call install,-e . -e service -e client)
 	@touch $@
 
 $(VENV)/.ready: $(BIN)/uv $(DISTS) $(PINS)
-	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --constraint $(PINS) -e '.[dev,bench]' -e service -e 'client[timm,bar]'
+	$(call install,-e '.[dev,bench]' -e service -e 'client[timm,bar]')
 	@touch $@ $(VENV)/.serves

@@ -26,7 +26,7 @@ class Server(uvicorn.Server):
         body = '\'{"depth":9,"width":384}\''
         print(
             f"\nLearngene Zoo is ready at {base} (docs at {base}/docs). Try:\n\n"
-            f"  curl -fo depth9-width384.safetensors --json {body} {base}/initialize\n",
+            f"  curl -fo model.safetensors -d {body} {base}/initialize\n",
             flush=True,
         )
 
