@@ -66,49 +66,60 @@ class Section:
     findings: tuple[Finding, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two adjacent samples. ratio: of one to the other; foreign_cores: what other processes used meanwhile."""
-
-    ratio: float
-    foreign_cores: float
-
-
 QUIET_CORES = 0.25
+FAR = 1.6
 ENOUGH_PAIRS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Ratio:
-    """Median and quartiles of paired ratios. dropped: pairs left out because others used the machine.
+class Pair:
+    """Two adjacent samples.
 
-    noisy: pairs that are counted although others did, because too few quiet ones were left.
+    ratio: of one to the other; foreign_cores: what other processes used meanwhile; distance: nanoseconds between the
+    cores, 0 or infinite if not known.
+    """
+
+    ratio: float
+    foreign_cores: float
+    distance: float = 0.0
+
+    def clean(self, near: float) -> bool:
+        """Nobody else used much, and the cores were not further apart than they can be; near: their least distance."""
+        return self.foreign_cores <= QUIET_CORES and not near * FAR < self.distance < float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Median and quartiles of paired ratios.
+
+    dropped: pairs left out because they were not clean; unclean: pairs counted although they were not, because too
+    few clean ones were left.
     """
 
     median: float
     quartiles: tuple[float, float]
     pairs: int
     dropped: int
-    noisy: int
+    unclean: int
 
     def said(self) -> str:
         """How many pairs were not as they should be; empty if all were."""
-        if self.noisy:
-            return f"{self.noisy} of {self.pairs} pairs noisy"
-        return f"{self.dropped} noisy pairs dropped" if self.dropped else ""
+        if self.unclean:
+            return f"{self.unclean} of {self.pairs} pairs unclean"
+        return f"{self.dropped} unclean pairs dropped" if self.dropped else ""
 
 
-def combine(pairs: Sequence[Pair]) -> Ratio:
-    """The quiet pairs' ratio, or that of all if fewer than `ENOUGH_PAIRS` are quiet."""
-    quiet = [pair for pair in pairs if pair.foreign_cores <= QUIET_CORES]
-    kept = quiet if len(quiet) >= min(ENOUGH_PAIRS, len(pairs)) else list(pairs)
+def combine(pairs: Sequence[Pair], *, near: float = 0.0) -> Ratio:
+    """The clean pairs' ratio, or that of all if fewer than `ENOUGH_PAIRS` are clean."""
+    clean = [pair for pair in pairs if pair.clean(near)]
+    kept = clean if len(clean) >= min(ENOUGH_PAIRS, len(pairs)) else list(pairs)
     ratios = [pair.ratio for pair in kept]
     return Ratio(
         median=statistics.median(ratios),
         quartiles=(quantile(ratios, 0.25), quantile(ratios, 0.75)),
         pairs=len(kept),
         dropped=len(pairs) - len(kept),
-        noisy=sum(pair.foreign_cores > QUIET_CORES for pair in kept),
+        unclean=sum(not pair.clean(near) for pair in kept),
     )
 
 

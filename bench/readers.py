@@ -177,9 +177,10 @@ class _Answer:
 
 
 def _buffer() -> mmap.mmap:
-    """On a page boundary: some processors copy several times slower where source and target lie a few bytes apart.
+    """On a page boundary, where a bytearray's data is not.
 
-    Meant is their place within a page; in a bytearray data starts 16 bytes behind a boundary (glibc bug 30994).
+    Some processors' `rep movsb` is several times slower if the target's place in its page is a few bytes behind the
+    source's, and the kernel copies with it.
     """
     return mmap.mmap(-1, BUFFER_BYTES)
 

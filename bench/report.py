@@ -30,9 +30,9 @@ def markdown(sections: Sequence[Section], facts: dict[str, str], *, command: str
         "",
         f"`{command}` writes this page; the numbers for programs are in [streaming.json](streaming.json). "
         "Figures of one machine mean little on another: read the ratios. Absolute figures stand beside them for that "
-        "only. A pair is noisy if other processes used more than a quarter of a core meanwhile; noisy pairs are "
-        "dropped unless too few would be left. Before anything is measured, every server's bytes are compared by "
-        "sha256.",
+        "only. A pair of samples is unclean if other processes used more than a quarter of a core meanwhile, or if the "
+        "host had moved our cores away from their common cache (`bench/distance.py`); unclean pairs are dropped unless "
+        "too few would be left. Before anything is measured, every server's bytes are compared by sha256.",
         "",
         goals(sections),
         "",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench import readers, servers, subjects
+from bench import distance, readers, servers, subjects
 from bench.readers import Ask, Reader
 from bench.servers import Place, Server
 from bench.subjects import Subject
@@ -52,6 +52,18 @@ class Setup:
     def both(self) -> tuple[Subject, Subject]:
         """The small one and the large one."""
         return self.small, self.large
+
+    def distance(self) -> float:
+        """Nanoseconds between the two cores that everything runs on, now; 0 if there is only one."""
+        cores = distance.two_cores()
+        if cores is None:
+            return 0.0
+        path = self.place.logs / "ping"
+        path.write_bytes(bytes(4096))
+        answering = self.load.start(distance.ping, path, core=cores[1], leads=False)
+        leading = self.reader.run(distance.ping, path, core=cores[0], leads=True)
+        answering.result()
+        return leading
 
     def own_pids(self) -> list[int]:
         """Every process of ours that may run while something is measured, the measuring one excepted."""

@@ -77,7 +77,13 @@ def learn(chosen: argparse.Namespace) -> int:
 
         images = open_images(job.data.test, data=chosen.data)
         return quality.measure(
-            manifest, tensors, depths=depths, images=images, source=job.data.test, command=f"{command} --measure"
+            manifest,
+            tensors,
+            depths=depths,
+            images=images,
+            source=job.data.test,
+            command=f"{command} --measure {chosen.measure}",
+            precision=job.training.precision,
         )
 
     learned = Learned(outcome.tensors, outcome.facts, {**outcome.record, "command": command})
@@ -123,6 +129,7 @@ def evaluate(chosen: argparse.Namespace) -> int:
         images=open_images(chosen.test, data=chosen.data),
         source=chosen.test,
         command=command,
+        precision=chosen.precision,
     ):
         print(json.dumps(asdict(measured)), flush=True)
     return 0
@@ -171,6 +178,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--test", required=True, metavar="IMAGES", help="parquet:FILE, folder:DIR or digits:test")
     _add_data(command)
     command.add_argument("--depths", default="6-16", help="such as 6-16 or 6,9,12")
+    command.add_argument("--precision", choices=("float32", "bfloat16"), default="float32", help="of the arithmetic")
     return parser
 
 

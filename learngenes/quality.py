@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import safetensors.torch
 import torch
@@ -46,13 +47,13 @@ def measure(
         yield Quality(
             depth=depth,
             width=geometry.width,
-            dataset=source.partition(":")[2].split("/")[0],
+            dataset=_data_set(source),
             split="test",
             metric="top1",
             value=correct / n,
             n=n,
             epochs_after=0,
-            seed=0,
+            seed=manifest.training.get("seed", 0),
             command=command,
         )
 
@@ -64,6 +65,12 @@ def load(recipe: Recipe, tensors: TensorFile) -> nn.Module:
     model.load_state_dict({name: tensor.to(torch.float32) for name, tensor in state.items()}, strict=True)
     choose_attention(model, fused=False)
     return model.eval()
+
+
+def _data_set(source: str) -> str:
+    """What the images are called: `digits`, or the folder they lie in."""
+    kind, _, place = source.partition(":")
+    return kind if kind == "digits" else Path(place).parent.name or Path(place).stem
 
 
 def data_options(manifest: Manifest, source: str) -> DataOptions:

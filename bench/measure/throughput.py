@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 
 from bench import proc, readers
-from bench.findings import Finding, Goal, Pair, Section, combine
+from bench.findings import FAR, Finding, Goal, Pair, Section, combine
 from bench.readers import Ask
 from bench.setup import Setup, others
 from bench.subjects import Subject
@@ -37,67 +37,85 @@ class _Side:
         return f"{statistics.median(self.rates) / 1e9:.2f} GB/s {self.cpu_seconds / self.bytes * 1e9:.2f} CPU s/GB"
 
 
+@dataclass(slots=True)
+class _Contest:
+    """Ours against one other server. slow: theirs takes so long that fewer and shorter samples have to do."""
+
+    what: str
+    goal: Goal | None
+    ours: _Side
+    theirs: _Side
+    slow: bool
+    pairs: list[Pair] = field(default_factory=list)
+
+
 def measure(setup: Setup) -> Section:
     """Every size, number of clients and server; the pairs of different servers are interleaved."""
-    findings = [
-        finding for clients in CLIENTS for subject in setup.both for finding in _measure(setup, subject, clients)
+    contests = [
+        contest for clients in CLIENTS for subject in setup.both for contest in _measure(setup, subject, clients)
     ]
+    distances = [pair.distance for contest in contests for pair in contest.pairs]
+    near = min(distances)
+    far = sum(near * FAR < distance < float("inf") for distance in distances)
     return Section(
         "Bytes a second",
         "Ours is GET of the descendant by its id, or POST /initialize where it says so; the ratio is ours to theirs. "
         "Every sample of ours is next to one of theirs, in random order; the table has the median of the paired ratios "
         "and its quartiles. One connection a request; all clients are one reading process, which leaves the server a "
         f"core. A sample is as many downloads as make about {_SAMPLE_BYTES / 1e9:.2f} GB (FileResponse: one a client). "
-        "The goal with nginx and one client is 0.5, the aim 0.8.",
-        tuple(findings),
+        "The goal with nginx and one client is 0.5, the aim 0.8. "
+        f"Cores were {near:.0f} ns apart, and further in {far} of {len(distances)} pairs.",
+        tuple(_finding(contest, near) for contest in contests),
     )
 
 
-def _measure(setup: Setup, subject: Subject, clients: int) -> list[Finding]:
+def _measure(setup: Setup, subject: Subject, clients: int) -> list[_Contest]:
     service = setup.service
-    contests = {
-        name: (_Side(service.pids, service.get(subject.path)), _Side(_pids_of(setup, ask), ask))
-        for name, ask in others(setup, subject).items()
-    }
-    if setup.nginx is not None:
-        ask = others(setup, subject)["nginx sendfile"]
-        contests["nginx sendfile, ours by POST"] = (
-            _Side(service.pids, service.post(subject.body)),
-            _Side(setup.nginx.pids, ask),
+    rivals = {name: (service.get(subject.path), ask) for name, ask in others(setup, subject).items()}
+    if "nginx sendfile" in rivals:
+        rivals["nginx sendfile, ours by POST"] = (service.post(subject.body), rivals["nginx sendfile"][1])
+    contests = [
+        _Contest(
+            what=f"{subject.label}, {clients} client{'s' if clients > 1 else ''}, to {name}",
+            goal=_GOALS.get((name, clients)),
+            ours=_Side(service.pids, ours),
+            theirs=_Side(_pids_of(setup, theirs), theirs),
+            slow=name == "FileResponse",
         )
-    pairs: dict[str, list[Pair]] = {name: [] for name in contests}
+        for name, (ours, theirs) in rivals.items()
+    ]
     for round_number in range(setup.effort.rounds):
-        for name in setup.draw.permutation(list(contests)):
-            slow = name == "FileResponse"
-            if slow and round_number >= (setup.effort.rounds + 1) // 2 // (1 if clients == 1 else 2):
+        for index in setup.draw.permutation(len(contests)):
+            contest = contests[index]
+            if contest.slow and round_number >= (setup.effort.rounds + 1) // (2 if clients == 1 else 4):
                 continue
-            times = 1 if slow else max(1, round(_SAMPLE_BYTES / subject.size / clients))
-            pairs[name].append(_pair(setup, *contests[name], clients=clients, times=times))
-    findings = []
-    for name, (ours, theirs) in contests.items():
-        ratio = combine(pairs[name])
-        notes = [f"{ours.said()} : {theirs.said()}", ratio.said()]
-        findings.append(
-            Finding(
-                what=f"{subject.label}, {clients} client{'s' if clients > 1 else ''}, to {name}",
-                value=ratio.median,
-                unit="x",
-                samples=ratio.pairs,
-                quartiles=ratio.quartiles,
-                goal=_GOALS.get((name, clients)),
-                note="; ".join(filter(None, notes)),
-            )
-        )
-    return findings
+            times = 1 if contest.slow else max(1, round(_SAMPLE_BYTES / subject.size / clients))
+            contest.pairs.append(_pair(setup, contest, clients=clients, times=times))
+    return contests
 
 
-def _pair(setup: Setup, ours: _Side, theirs: _Side, *, clients: int, times: int) -> Pair:
+def _finding(contest: _Contest, near: float) -> Finding:
+    ratio = combine(contest.pairs, near=near)
+    return Finding(
+        what=contest.what,
+        value=ratio.median,
+        unit="x",
+        samples=ratio.pairs,
+        quartiles=ratio.quartiles,
+        goal=contest.goal,
+        note="; ".join(filter(None, [f"{contest.ours.said()} : {contest.theirs.said()}", ratio.said()])),
+    )
+
+
+def _pair(setup: Setup, contest: _Contest, *, clients: int, times: int) -> Pair:
+    apart = setup.distance()
     foreign = proc.Foreign([os.getpid(), *setup.own_pids()])
     start = time.perf_counter()
-    for side in setup.draw.permutation([0, 1]):
-        _sample(setup, (ours, theirs)[side], clients=clients, times=times)
+    for side in setup.draw.permutation(2):
+        _sample(setup, (contest.ours, contest.theirs)[side], clients=clients, times=times)
     elapsed = time.perf_counter() - start
-    return Pair(ours.rates[-1] / theirs.rates[-1], foreign.seconds() / elapsed)
+    ratio = contest.ours.rates[-1] / contest.theirs.rates[-1]
+    return Pair(ratio, foreign.seconds() / elapsed, max(apart, setup.distance()))
 
 
 def _sample(setup: Setup, side: _Side, *, clients: int, times: int) -> None:
