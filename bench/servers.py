@@ -17,7 +17,7 @@ from bench.network import free_port
 from bench.readers import Ask, BadAnswer, fetch
 
 ROOT = Path(__file__).parents[1]
-_START_SECONDS = 60.0
+_START_SECONDS, _STOP_SECONDS = 60.0, 15.0
 
 _NGINX = """
 {user}
@@ -149,7 +149,7 @@ def _running(
         finally:
             process.terminate()
             try:
-                process.wait(10)
+                process.wait(_STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -27,6 +27,7 @@ from learngenes.recipe import DTYPES, Recipe
 from learngenes.store.local import LocalStore
 from learngenes.stream import assemble, stream
 from learngenes.tensorfile import TensorFile
+from learngenes.zoo import METHODS, Method
 
 STOPPED = 130
 """Exit status of a run that was asked to stop and can be continued."""
@@ -49,16 +50,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         chosen = _parser().parse_args(words)
         run: Callable[[argparse.Namespace], int] = chosen.run_command
         return run(chosen)
-    except LearngenesError as error:
+    except (LearngenesError, OSError) as error:
         print(f"learngenes: {error}", file=sys.stderr)
-        return 2
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "learngenes":
+            raise
+        print(f"learngenes: {words[0]} needs {error.name}: pip install 'learngenes[train]'", file=sys.stderr)
+    return 2
 
 
 def learn(chosen: argparse.Namespace) -> int:
     """Learn as a TOML file says, or go on with what lies in the run directory; then publish if a store is given."""
     job = config.load(chosen.config, LearnJob)
-    command = f"learngenes learn {shlex.quote(str(chosen.config))} --run RUN --data DATA"
     depths = _numbers(chosen.measure) if chosen.measure else []
+    if depths and chosen.store is None:
+        raise InvalidValue("--measure writes into the published manifest: it needs --store as well")
+    for depth in depths:
+        _method(job).space(job.geometry).check(depth, job.geometry.width, learngene=job.name)
+    command = f"learngenes learn {shlex.quote(str(chosen.config))} --run RUN --data DATA --store STORE"
+    command += f" --dtype {chosen.dtype}" + (f" --measure {chosen.measure}" if depths else "")
     outcome = _learn(job, run=chosen.run, data=chosen.data)
     if isinstance(outcome, Stopped):
         again = " ".join(shlex.quote(word) for word in sys.argv[1:])
@@ -82,8 +92,9 @@ def learn(chosen: argparse.Namespace) -> int:
             depths=depths,
             images=images,
             source=job.data.test,
-            command=f"{command} --measure {chosen.measure}",
+            command=command,
             precision=job.training.precision,
+            options=job.data,
         )
 
     learned = Learned(outcome.tensors, outcome.facts, {**outcome.record, "command": command})
@@ -121,7 +132,10 @@ def evaluate(chosen: argparse.Namespace) -> int:
     from learngenes.training.data import open_images
 
     catalog, manifest = _learngene(chosen)
-    command = f"learngenes evaluate {manifest.reference} --test {chosen.test} --depths {chosen.depths}"
+    command = (
+        f"learngenes evaluate {manifest.reference} --test {chosen.test} --depths {chosen.depths} "
+        f"--precision {chosen.precision}"
+    )
     for measured in quality.measure(
         manifest,
         catalog.open(manifest),
@@ -218,18 +232,26 @@ def _planned(chosen: argparse.Namespace) -> tuple[Recipe, Manifest, Catalog]:
     return initialize(manifest, request), manifest, catalog
 
 
+def _method(job: LearnJob) -> Method:
+    if job.method not in METHODS:
+        raise UnknownName("method", job.method, METHODS)
+    return METHODS[job.method]
+
+
 def _learn(job: LearnJob, *, run: Path, data: Path) -> Learned | Stopped | None:
     """Learn in the run directory; None in the ranks beside the first, which keep nothing."""
     from learngenes.learners import LEARNERS
     from learngenes.training.events import reporting
 
-    if job.method not in LEARNERS:
-        raise UnknownName("method", job.method, LEARNERS)
+    _method(job)
     leads = int(os.environ.get("RANK", "0")) == 0
     run.mkdir(parents=True, exist_ok=True)
     signals: list[int] = []
 
     def ask(number: int, frame: FrameType | None) -> None:
+        if signals:  # asked twice: stop now, with the last checkpoint
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
         signals.append(number)
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -246,19 +268,25 @@ def _learn(job: LearnJob, *, run: Path, data: Path) -> Learned | Stopped | None:
 
 
 def _keep(learned: Learned, run: Path) -> None:
-    """The tensors, then the record: a run with a record is whole."""
-    with (run / "learned.safetensors").open("wb") as file:
+    """The tensors, then the record, each whole or not at all."""
+    part = run / "learned.part"
+    with part.open("wb") as file:
         file.writelines(tensorfile.write(dict(learned.tensors), "F32"))
-    (run / "record.json").write_text(json.dumps(dict(learned.record), indent=1, sort_keys=True) + "\n", "utf-8")
+    part.replace(run / "learned.safetensors")
+    part.write_text(json.dumps(dict(learned.record), indent=1, sort_keys=True) + "\n", "utf-8")
+    part.replace(run / "record.json")
 
 
 def _numbers(text: str) -> list[int]:
     """`6-16` or `6,9,12` as a list."""
     try:
         first, dash, last = text.partition("-")
-        return list(range(int(first), int(last) + 1)) if dash else [int(part) for part in text.split(",")]
+        numbers = list(range(int(first), int(last) + 1)) if dash else [int(part) for part in text.split(",")]
     except ValueError:
-        raise InvalidValue(f"{text!r} is no list of numbers; write 6-16 or 6,9,12") from None
+        numbers = []
+    if not numbers:
+        raise InvalidValue(f"{text!r} is no list of numbers; write 6-16 or 6,9,12")
+    return numbers
 
 
 def _hand_over(command: str, arguments: list[str]) -> int:

@@ -2,7 +2,8 @@
 
 blobs/sha256/<hex>             safetensors files, named by their digest
 learngenes/<name>/<version>    manifests (JSON); a manifest is written last, so what is listed is whole
-recipes/<id>                   recipes of descendants that were asked for
+    recipes/<id>                   recipes of descendants that were asked for (JSON, zlib)
+    digests/<id>                   sha256 of their files, once somebody wanted to know
 """
 
 from __future__ import annotations
@@ -10,17 +11,20 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
+import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from learngenes import gene, recipe, tensorfile
 from learngenes.errors import BadManifest, BlobExists, BlobNotFound, CorruptLearngene, LearngeneNotFound
+from learngenes.formulas import VERSION
 from learngenes.gene import Manifest
 from learngenes.recipe import Recipe
-from learngenes.store import Store
+from learngenes.store import Store, check_name
 from learngenes.store.local import LocalStore
 from learngenes.store.memory import MemoryStore
-from learngenes.tensorfile import TensorFile
+from learngenes.tensorfile import Buffer, TensorFile
 
 STARTER = Path(__file__).parent / "starter"
 """The store that ships with the library: the starter learngene."""
@@ -38,7 +42,7 @@ class Catalog:
         self._variants: Store = LocalStore(variants) if variants else MemoryStore()
         self._opened: dict[tuple[str, str], TensorFile] = {}
         self._manifests: dict[str, Manifest] = {}
-        self._lock = threading.Lock()
+        self._locks: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
 
     def names(self) -> list[str]:
         """Names of all learngenes, sorted."""
@@ -46,7 +50,7 @@ class Catalog:
 
     def versions(self, name: str) -> list[int]:
         """Versions of a learngene, oldest first; empty if there is none of that name."""
-        keys = self.store.keys(f"learngenes/{gene.check_name(name)}")
+        keys = self.store.keys(f"learngenes/{check_name(name)}")
         versions = (key.rsplit("/", 1)[1] for key in keys)
         return sorted(int(version) for version in versions if version.isdecimal())
 
@@ -56,7 +60,7 @@ class Catalog:
         if not version:
             versions = self.versions(name)
             version = str(versions[-1]) if versions else ""
-        key = f"learngenes/{gene.check_name(name)}/{version}"
+        key = f"learngenes/{check_name(name)}/{version}"
         if not (version.isascii() and version.isdigit()):
             raise LearngeneNotFound(reference, self.names())
         if key not in self._manifests:
@@ -73,15 +77,13 @@ class Catalog:
 
         The first opening reads and checks every byte; the first conversion writes a file once.
         """
-        target = dtype or manifest.dtype
-        key = (manifest.weights.sha256, target)
-        with self._lock:
-            if key not in self._opened:
-                stored = self._opened.get((manifest.weights.sha256, manifest.dtype)) or self._verified(manifest)
-                self._opened[(manifest.weights.sha256, manifest.dtype)] = stored
+        key = (manifest.weights.sha256, dtype or manifest.dtype)
+        if key not in self._opened:
+            with self._locks[key]:  # of this file alone: opening one learngene does not hold up another
                 if key not in self._opened:
-                    self._opened[key] = self._converted(manifest, stored, target)
-            return self._opened[key]
+                    own = key[1] == manifest.dtype
+                    self._opened[key] = self._verified(manifest) if own else self._converted(manifest, key[1])
+        return self._opened[key]
 
     def publish(self, manifest: Manifest, pieces: Iterable[bytes | memoryview]) -> None:
         """Keep a learngene: its file first, its manifest last. The same again is no error, another under its name is.
@@ -99,24 +101,29 @@ class Catalog:
             if self.store.read(key) != raw:
                 raise
 
-    def copy_from(self, other: Catalog) -> None:
-        """Publish here whatever the other catalog holds and this one lacks."""
+    def copy_from(self, other: Catalog) -> list[str]:
+        """Publish here whatever the other catalog holds and this one lacks; returns what both have, but differently."""
+        conflicts = []
         for name in other.names():
-            for version in set(other.versions(name)) - set(self.versions(name)):
+            for version in other.versions(name):
                 manifest = other.get(f"{name}@{version}")
-                self.publish(manifest, [other.open(manifest).view])
+                if version not in self.versions(name):
+                    self.publish(manifest, [other.open(manifest).view])
+                elif gene.digest(self.get(manifest.reference)) != gene.digest(manifest):
+                    conflicts.append(manifest.reference)
+        return conflicts
 
     def keep(self, wanted: Recipe) -> str:
         """Remember a recipe under its digest, which is returned."""
         raw = recipe.to_json(wanted)
         name = hashlib.sha256(raw).hexdigest()
         with contextlib.suppress(BlobExists):
-            self.store.create(f"recipes/{name}", [raw])
+            self.store.create(f"recipes/{name}", [zlib.compress(raw)])
         return name
 
     def recall(self, digest: str) -> Recipe:
         """The recipe kept under a digest; BlobNotFound if there is none."""
-        return recipe.from_json(self.store.read(f"recipes/{digest}"))
+        return recipe.from_json(zlib.decompress(self.store.read(f"recipes/{digest}")))
 
     def manifest_of(self, wanted: Recipe) -> Manifest:
         """The manifest a recipe was made from; CorruptLearngene if that version now says something else."""
@@ -133,11 +140,17 @@ class Catalog:
         gene.verify(manifest, tensors)
         return tensors
 
-    def _converted(self, manifest: Manifest, stored: TensorFile, dtype: str) -> TensorFile:
+    def _converted(self, manifest: Manifest, dtype: str) -> TensorFile:
+        """The learngene in another dtype; what an earlier process left is compared with what it should be."""
         tensorfile.item_bytes(dtype)
-        key = f"{manifest.weights.sha256}-{dtype.lower()}"
-        with contextlib.suppress(BlobExists):
+        stored = self.open(manifest)
+        key = f"{manifest.weights.sha256}-{dtype.lower()}-{VERSION}"
+        try:
             self._variants.create(key, tensorfile.convert(stored, dtype))
+        except BlobExists:
+            if not _equal(self._variants.open(key), tensorfile.convert(stored, dtype)):
+                self._variants.delete(key)
+                self._variants.create(key, tensorfile.convert(stored, dtype))
         return TensorFile(self._variants.open(key))
 
 
@@ -148,6 +161,16 @@ def starter() -> Catalog:
 
 def _blob(sha256: str) -> str:
     return f"blobs/sha256/{sha256}"
+
+
+def _equal(buffer: Buffer, pieces: Iterable[bytes | memoryview]) -> bool:
+    """Whether the buffer is the joined pieces."""
+    view, position = memoryview(buffer), 0
+    for piece in pieces:
+        if view[position : position + len(piece)] != piece:
+            return False
+        position += len(piece)
+    return position == len(view)
 
 
 def _checked(pieces: Iterable[bytes | memoryview], manifest: Manifest) -> Iterator[bytes | memoryview]:

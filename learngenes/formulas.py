@@ -45,26 +45,36 @@ def compute(source: Source, shape: Shape, read: Callable[[str], FloatArray]) -> 
     match source:
         case Stored(name):
             return read(name).reshape(shape)
-        case Fill("zeros"):
-            return np.zeros(shape, np.float32)
-        case Fill("ones"):
-            return np.ones(shape, np.float32)
-        case Fill(_, seed):
-            return truncated_normal(shape, seed)
+        case Fill():
+            return fresh(source, 0, math.prod(shape)).reshape(shape)
 
 
-def truncated_normal(shape: Shape, seed: int) -> FloatArray:
+def fresh(source: Fill, start: int, stop: int) -> FloatArray:
+    """Elements [start, stop) of a fresh tensor, flat; start is a multiple of 4."""
+    match source.init:
+        case "zeros":
+            return np.zeros(stop - start, np.float32)
+        case "ones":
+            return np.ones(stop - start, np.float32)
+        case "truncated_normal":
+            return truncated_normal(source.seed, start, stop)
+
+
+def truncated_normal(seed: int, start: int, stop: int) -> FloatArray:
     """Normal values of standard deviation 0.02 cut at two of them, the usual start of a ViT's linear layers.
+
+    Elements [start, stop) of the stream of this seed; start is a multiple of 4, the values of one counter.
 
     Philox is counter-based and its raw stream is fixed for ever; the inverse distribution uses + * / alone, because
     log and sqrt of the mathematics library differ in the last bit between machines.
     """
-    raw = np.random.Philox(key=seed).random_raw(math.prod(shape))
+    assert start % 4 == 0
+    raw = np.random.Philox(key=seed).advance(start // 4).random_raw(stop - start)
     uniform = ((raw >> np.uint64(11)).astype(np.float64) + 0.5) / float(1 << 53)
     centred = (uniform - 0.5) * (1.0 - 2.0 * _TAIL)
     square = centred * centred
     value = _horner(_NUMERATOR, square) * centred / _horner(_DENOMINATOR, square)
-    return (value * INIT_STD).astype(np.float32).reshape(shape)
+    return (value * INIT_STD).astype(np.float32)
 
 
 def _horner(

@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from learngenes import config
-from learngenes.errors import BadManifest, CorruptLearngene, InvalidKey, LearngenesError
+from learngenes.errors import BadManifest, CorruptLearngene, LearngenesError
 from learngenes.families.vit import Geometry
 from learngenes.sizes import SizeSpace
+from learngenes.store import check_name
 from learngenes.tensorfile import TensorFile
 
 SCHEMA = 1
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -43,7 +43,7 @@ class Normalization:
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    interpolation: Literal["nearest", "bilinear", "bicubic"] = "bicubic"
+    interpolation: Literal["bilinear", "bicubic"] = "bicubic"
     crop_pct: float = 1.0
 
 
@@ -115,16 +115,6 @@ class Manifest:
         """The dtype its tensors are stored in; F32 if they are not all of one."""
         dtypes = {tensor.dtype for tensor in self.weights.tensors.values()}
         return dtypes.pop() if len(dtypes) == 1 else "F32"
-
-
-def check_name(name: str) -> str:
-    """The name itself, if it can name a learngene; InvalidKey otherwise."""
-    if not _NAME.fullmatch(name) or ".." in name or "--" in name:
-        raise InvalidKey(
-            f"{name[:80]!r} can't name a learngene: 1 to 64 lower-case letters, digits, '.', '_' and '-', "
-            f"starting and ending with a letter or digit, without '..' or '--'"
-        )
-    return name
 
 
 def to_json(manifest: Manifest) -> bytes:

@@ -16,6 +16,7 @@ from learngenes.sizes import Size
 from learngenes.zoo import METHODS, Method
 
 KEYS = ("timm",)
+MAX_CLASSES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,8 @@ class Request:
             raise UnknownName("dtype", self.dtype, DTYPES)
         if self.keys not in KEYS:
             raise UnknownName("key naming", self.keys, KEYS)
-        if self.num_classes is not None and not 1 <= self.num_classes <= 100_000:
-            raise InvalidValue(f"num_classes is 1 to 100000, got {self.num_classes}")
+        if self.num_classes is not None and not 1 <= self.num_classes <= MAX_CLASSES:
+            raise InvalidValue(f"num_classes is 1 to {MAX_CLASSES}, got {self.num_classes}")
         if not 0 <= self.seed < 1 << 64:
             raise InvalidValue(f"a seed is a whole number of 0 to 2**64 - 1, got {self.seed}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -13,14 +12,13 @@ import numpy as np
 
 from learngenes.errors import InvalidValue, UnknownName
 from learngenes.families.vit import Geometry
+from learngenes.store import check_name
 
 SOURCES = ("parquet:<file>", "folder:<directory>", "digits:train", "digits:test")
 """The data sets we open; relative paths start at the data directory of the run."""
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-
-_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 
 FloatArray = np.ndarray[Any, np.dtype[np.float32]]
 Report = Callable[[dict[str, Any]], None]
@@ -190,11 +188,7 @@ class LearnJob:
     description: str = ""
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
-            raise InvalidValue(
-                f"a learngene's name is up to 64 of a-z, 0-9, '.', '_', '-', and starts and ends with a letter "
-                f"or digit; got {self.name!r}"
-            )
+        check_name(self.name)
         if self.seed < 0:
             raise InvalidValue(f"seed is at least 0, got {self.seed}")
         if len(self.data.mean) != self.geometry.channels:

@@ -30,13 +30,16 @@ def measure(
     source: str,
     command: str,
     precision: str = "float32",
+    options: DataOptions | None = None,
 ) -> Iterator[Quality]:
     """Top-1 accuracy (0..1) of the untuned descendant at each depth, one at a time.
 
     source: the spec the images were opened by, such as `parquet:cifar100/test.parquet`; command: for the record.
+    options: how images are prepared, if not as the manifest says.
     """
     geometry = manifest.geometry
-    options = data_options(manifest, source)
+    options = options or data_options(manifest, source)
+    dataset, split = _called(source)
     batches = TestBatches(images, options=options, geometry=geometry)
     for depth in depths:
         recipe = initialize(manifest, Request(depth=depth))
@@ -47,8 +50,8 @@ def measure(
         yield Quality(
             depth=depth,
             width=geometry.width,
-            dataset=_data_set(source),
-            split="test",
+            dataset=dataset,
+            split=split,
             metric="top1",
             value=correct / n,
             n=n,
@@ -67,10 +70,10 @@ def load(recipe: Recipe, tensors: TensorFile) -> nn.Module:
     return model.eval()
 
 
-def _data_set(source: str) -> str:
-    """What the images are called: `digits`, or the folder they lie in."""
+def _called(source: str) -> tuple[str, str]:
+    """Data set and split: `digits:test` is digits, test; `parquet:cifar100/test.parquet` is cifar100, test."""
     kind, _, place = source.partition(":")
-    return kind if kind == "digits" else Path(place).parent.name or Path(place).stem
+    return (kind, place) if kind == "digits" else (Path(place).parent.name or kind, Path(place).stem)
 
 
 def data_options(manifest: Manifest, source: str) -> DataOptions:
@@ -83,4 +86,5 @@ def data_options(manifest: Manifest, source: str) -> DataOptions:
         std=normalization.std,
         augment="light" if normalization.crop_pct == 1.0 else "none",
         crop_pct=normalization.crop_pct,
+        interpolation=normalization.interpolation,
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import bisect
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from learngenes.errors import BadRecipe
-from learngenes.formulas import VERSION, compute
-from learngenes.recipe import Entry, Recipe, Stored, digest, file_layout
-from learngenes.tensorfile import TensorFile, encode
+from learngenes.formulas import VERSION, compute, fresh
+from learngenes.recipe import Entry, Fill, Recipe, digest, file_layout
+from learngenes.tensorfile import TensorFile, encode, item_bytes
 
 CHUNK_BYTES = 1 << 20
 """Largest piece of a stream: the knee of throughput; larger ones only make other clients wait."""
@@ -23,8 +24,20 @@ class Span:
     stop: int
 
 
-Segment = bytes | Span | Entry
-"""One stretch of the virtual file: the header, stored bytes, or a tensor to compute."""
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """Elements [start, stop) of a tensor that is filled."""
+
+    fill: Fill
+    start: int
+    stop: int
+
+
+Segment = bytes | Span | Fresh | Entry
+"""One stretch of the virtual file: the header, stored bytes, fresh values, or a tensor to compute."""
+
+FRESH_ELEMENTS = CHUNK_BYTES // 4
+"""A fresh tensor is made in pieces of this many elements, so that memory does not grow with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +67,14 @@ def assemble(recipe: Recipe, tensors: TensorFile) -> VirtualFile:
     starts: list[int] = [0]
     segments: list[Segment] = [plan.header]
     for entry in recipe.entries:
-        segment = _segment(entry, recipe.dtype, tensors)
-        last = segments[-1]
-        if isinstance(segment, Span) and isinstance(last, Span) and last.stop == segment.start:
-            segments[-1] = Span(last.start, segment.stop)
-        else:
-            starts.append(plan.tensors[entry.name].start)
-            segments.append(segment)
+        start = plan.tensors[entry.name].start
+        for segment, offset in _segments(entry, recipe.dtype, tensors):
+            last = segments[-1]
+            if isinstance(segment, Span) and isinstance(last, Span) and last.stop == segment.start:
+                segments[-1] = Span(last.start, segment.stop)
+            else:
+                starts.append(start + offset)
+                segments.append(segment)
     return VirtualFile(digest(recipe), plan.size, recipe.dtype, tuple(starts), tuple(segments), tensors)
 
 
@@ -90,12 +104,14 @@ def parts(file: VirtualFile, *, start: int = 0, stop: int | None = None) -> Iter
 
 
 def view(file: VirtualFile, segment: Segment) -> memoryview:
-    """The bytes of one segment; only an Entry takes time and memory."""
+    """The bytes of one segment; only a Fresh or an Entry takes time and memory."""
     match segment:
         case bytes():
             return memoryview(segment)
         case Span(start, stop):
             return file.tensors.view[start:stop]
+        case Fresh(fill, first, last):
+            return encode(fresh(fill, first, last), file.dtype)
         case Entry(_, shape, source):
             return encode(compute(source, shape, file.tensors.array), file.dtype)
 
@@ -107,12 +123,16 @@ def cut(data: memoryview, first: int, last: int, chunk_bytes: int = CHUNK_BYTES)
         yield data[at : min(at + chunk_bytes, last)]
 
 
-def _segment(entry: Entry, dtype: str, tensors: TensorFile) -> Span | Entry:
-    if not isinstance(entry.source, Stored):
-        return entry
+def _segments(entry: Entry, dtype: str, tensors: TensorFile) -> Iterator[tuple[Segment, int]]:
+    """The segments of one tensor and where each starts in it, in bytes."""
+    if isinstance(entry.source, Fill):
+        size = math.prod(entry.shape)
+        for at in range(0, size, FRESH_ELEMENTS):
+            yield Fresh(entry.source, at, min(at + FRESH_ELEMENTS, size)), at * item_bytes(dtype)
+        return
     stored = tensors.tensors.get(entry.source.name)
     if stored is None:
         raise BadRecipe(f"{entry.name} comes from {entry.source.name!r}, which the learngene does not hold")
     if stored.shape != entry.shape:
         raise BadRecipe(f"{entry.name} is {entry.shape} but {entry.source.name!r} is {stored.shape}")
-    return Span(stored.start, stored.stop) if stored.dtype == dtype else entry
+    yield (Span(stored.start, stored.stop) if stored.dtype == dtype else entry), 0

@@ -94,6 +94,13 @@ class Client:
             seed=seed,
             keys=keys,
         )
+        return self._fetch(document)
+
+    def fetch_descendant(self, id: str) -> Model:
+        """The checkpoint of an id, exactly; DescendantNotFound if the service does not know it."""
+        return self._fetch(self.descendant(id))
+
+    def _fetch(self, document: Document) -> Model:
         config, weights = document.file(CONFIG_FILE), document.file(MODEL_FILE)
         folder = self._cache.open(document)
         fetch_file(self._transport, config, folder / CONFIG_FILE)

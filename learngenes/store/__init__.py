@@ -13,6 +13,7 @@ from typing import Protocol
 from learngenes.errors import InvalidKey
 from learngenes.tensorfile import Buffer
 
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 _PART = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?")
 
 
@@ -48,3 +49,13 @@ def check_key(key: str) -> str:
             f"each starting and ending with a letter or digit, without '..'"
         )
     return key
+
+
+def check_name(name: str) -> str:
+    """The name itself, if it can name a learngene; InvalidKey otherwise."""
+    if not _NAME.fullmatch(name) or ".." in name or "--" in name:
+        raise InvalidKey(
+            f"{name[:80]!r} can't name a learngene: 1 to 64 lower-case letters, digits, '.', '_' and '-', "
+            f"starting and ending with a letter or digit, without '..' or '--'"
+        )
+    return name

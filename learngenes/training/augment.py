@@ -66,7 +66,9 @@ class TrainingBatches(Dataset[tuple[Tensor, Tensor]]):
         self._pixels: PixelArray | None = None
         self._transform: Any = None
         if options.augment == "light":
-            pixels, self._labels = in_memory(images, side=geometry.image, channels=geometry.channels)
+            pixels, self._labels = in_memory(
+                images, side=geometry.image, channels=geometry.channels, interpolation=options.interpolation
+            )
             pad = options.padding
             self._pixels = np.pad(pixels, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="reflect")
         else:
@@ -124,7 +126,9 @@ class TestBatches(Dataset[tuple[Tensor, Tensor]]):
         self._pixels: PixelArray | None = None
         self._transform: Any = None
         if options.augment == "light":
-            self._pixels, self._labels = in_memory(images, side=geometry.image, channels=geometry.channels)
+            self._pixels, self._labels = in_memory(
+                images, side=geometry.image, channels=geometry.channels, interpolation=options.interpolation
+            )
         else:
             self._transform = _timm_transform(options, geometry.image, train=False)
 

@@ -86,7 +86,9 @@ class ParquetImages:
         if encoded is None:
             raise BadData(f"{self._path}: row {index} holds no bytes; rows that only name a file are not supported")
         try:
-            return Image.open(io.BytesIO(encoded)), self._labels[index]
+            image = Image.open(io.BytesIO(encoded))
+            image.load()
+            return image, self._labels[index]
         except (UnidentifiedImageError, OSError) as error:
             raise BadData(f"{self._path}: the image in row {index} can't be decoded: {error}") from error
 
@@ -147,7 +149,9 @@ class Digits:
         return Image.fromarray(self._pixels[index]), self._labels[index]
 
 
-def in_memory(images: ImageSet, *, side: int, channels: int) -> tuple[PixelArray, np.ndarray[Any, np.dtype[np.int64]]]:
+def in_memory(
+    images: ImageSet, *, side: int, channels: int, interpolation: str = "bicubic"
+) -> tuple[PixelArray, np.ndarray[Any, np.dtype[np.int64]]]:
     """All images at once, uint8 (N, side, side, channels), resized where they differ, and their labels (N)."""
     pixels = np.empty((len(images), side, side, channels), np.uint8)
     labels = np.empty(len(images), np.int64)
@@ -155,7 +159,7 @@ def in_memory(images: ImageSet, *, side: int, channels: int) -> tuple[PixelArray
         image, labels[i] = images[i]
         image = as_channels(image, channels)
         if image.size != (side, side):
-            image = image.resize((side, side), Image.Resampling.BICUBIC)
+            image = image.resize((side, side), Image.Resampling[interpolation.upper()])
         pixels[i] = np.asarray(image).reshape(side, side, channels)
     return pixels, labels
 

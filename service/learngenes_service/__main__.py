@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import os
 import socket
 import sys
@@ -10,7 +12,10 @@ import uvicorn
 
 from learngenes.errors import LearngenesError
 from learngenes_service.app import create_app
-from learngenes_service.settings import Settings, from_environment
+from learngenes_service.settings import PREFIX, Settings, from_environment
+
+GRACE_SECONDS = 10
+"""How long a download may go on after the service was told to stop."""
 
 
 class Server(uvicorn.Server):
@@ -22,7 +27,8 @@ class Server(uvicorn.Server):
         if self.should_exit:
             return
         host, port = self.servers[0].sockets[0].getsockname()[:2]
-        base = f"http://{'127.0.0.1' if host in ('0.0.0.0', '::') else host}:{port}"  # noqa: S104
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+        base = f"http://{host}:{port}"
         body = '\'{"depth":9,"width":384}\''
         print(
             f"\nLearngene Zoo is ready at {base} (docs at {base}/docs). Try:\n\n"
@@ -40,12 +46,19 @@ def serve(settings: Settings) -> None:
         log_level="info",
         access_log=False,
         server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    Server(config).run()
+    with contextlib.suppress(KeyboardInterrupt):
+        Server(config).run()
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Settings from the environment; exit code 2 if they make no sense."""
+    argparse.ArgumentParser(
+        prog="learngenes-service",
+        description="Run the service until it is interrupted.",
+        epilog=f"It takes no arguments: its settings are {PREFIX} variables of the environment, see docs/settings.md.",
+    ).parse_args(arguments)
     try:
         settings = from_environment(os.environ)
     except LearngenesError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -23,6 +24,8 @@ from learngenes_service.state import Shelf, TheShelf
 
 MAX_BODY_BYTES = 64 * 1024
 
+log = logging.getLogger("learngenes.service")
+
 
 def create_app(settings: Settings) -> FastAPI:
     """The service over the settings' store, with the starter learngene in it."""
@@ -31,7 +34,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await asyncio.to_thread(catalog.copy_from, starter())
+        await asyncio.to_thread(_add_starter, catalog)
         yield
 
     app = FastAPI(
@@ -62,3 +65,12 @@ def create_app(settings: Settings) -> FastAPI:
         return JSONResponse({"status": "ready", "learngene": manifest.reference})
 
     return app
+
+
+def _add_starter(catalog: Catalog) -> None:
+    """Put the starter into the store; a store that can't be written to serves what it has."""
+    try:
+        for reference in catalog.copy_from(starter()):
+            log.warning("the store has another %s than this library ships: it is left as it is", reference)
+    except OSError as error:
+        log.warning("the starter learngene can't be added to the store: %s", error)

@@ -26,7 +26,7 @@ STATUS: dict[type[LearngenesError], int] = {
     errors.InvalidKey: 422,
     errors.UnsupportedSize: 422,
     errors.LearngeneNotFound: 404,
-    errors.BlobNotFound: 404,
+    errors.BlobNotFound: 500,
     errors.BlobExists: 409,
     errors.BadTensorFile: 500,
     errors.BadManifest: 500,

@@ -12,8 +12,8 @@ PREFIX = "LEARNGENES_"
 MEANINGS = {
     "HOST": "address to listen on",
     "PORT": "port to listen on; 0 takes a free one",
-    "DATA": "directory for everything that is written",
-    "STORE": "directory of the learngenes; `<data>/store` if not given",
+    "DATA": "directory for everything that is written beside the store",
+    "STORE": "directory of the learngenes and of the recipes asked for; `<data>/store` if not given",
     "DEFAULT": "learngene that answers a request which names none",
 }
 """Every variable, without its prefix, and what it means; docs/settings.md is made from this."""
@@ -38,19 +38,22 @@ class Settings:
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
-    """The settings; UnknownName for a LEARNGENES_ variable nobody reads, InvalidValue for one that makes no sense."""
+    """The settings; an empty variable counts as not given.
+
+    UnknownName for a LEARNGENES_ variable that nobody reads, InvalidValue for one that makes no sense.
+    """
     given = {key.removeprefix(PREFIX): value for key, value in environment.items() if key.startswith(PREFIX)}
     for name in given.keys() - MEANINGS.keys() - _FOREIGN:
         raise UnknownName("environment variable", PREFIX + name, [PREFIX + known for known in MEANINGS])
     home = Path(environment.get("XDG_DATA_HOME") or Path(environment.get("HOME", "/tmp")) / ".local/share")  # noqa: S108
     data = Path(given.get("DATA") or home / "learngenes")
-    port = given.get("PORT", "8000")
+    port = given.get("PORT") or "8000"
     if not (port.isascii() and port.isdecimal()):
         raise InvalidValue(f"{PREFIX}PORT is a whole number, got {port!r}")
     return Settings(
         data=data,
         store=Path(given.get("STORE") or data / "store"),
-        host=given.get("HOST", "127.0.0.1"),
+        host=given.get("HOST") or "127.0.0.1",
         port=int(port),
-        default=given.get("DEFAULT", "sws-small-cifar100"),
+        default=given.get("DEFAULT") or "sws-small-cifar100",
     )

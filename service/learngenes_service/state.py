@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import logging
 import re
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import Depends
 from fastapi import Request as HttpRequest
 
-from learngenes import recipe as recipes
 from learngenes.catalog import Catalog
 from learngenes.errors import BlobExists, BlobNotFound
 from learngenes.gene import Manifest
@@ -22,7 +23,10 @@ from learngenes.recipe import Recipe
 from learngenes.stream import VirtualFile, assemble, stream
 from learngenes_service.problems import DescendantNotFound
 
-KEPT_DESCENDANTS = 256
+KEPT_TENSORS = 50_000
+"""Tensors of all descendants held in memory: some 20 MB, or 400 descendants of depth 9."""
+
+log = logging.getLogger("learngenes.service")
 _ID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -38,6 +42,7 @@ class Descendant:
 class Shelf:
     """Descendants by id, the last few in memory, all others rebuilt from their kept recipes.
 
+    What takes time (planning, disk, hashing) happens in threads; what is remembered changes on the event loop alone.
     default: name of the learngene that answers a request which names none.
     """
 
@@ -46,58 +51,69 @@ class Shelf:
         self.default = default
         self._recent: OrderedDict[str, Descendant] = OrderedDict()
         self._asked: OrderedDict[tuple[str, str], str] = OrderedDict()
-        self._hashes: dict[str, asyncio.Task[str]] = {}
+        self._tensors = 0
+        self._hashes: dict[str, asyncio.Future[str]] = {}
+        # One thread: reading gigabytes must not take the threads that answer small requests.
+        self._hasher = ThreadPoolExecutor(1, thread_name_prefix="sha256")
+
+    async def manifest(self, reference: str | None) -> Manifest:
+        """The manifest of `name` or `name@version`, or of the default learngene."""
+        return await asyncio.to_thread(self.catalog.get, reference or self.default)
 
     async def initialize(self, manifest: Manifest, request: Request) -> Descendant:
         """The descendant of a request; what was asked of late is not planned again. Raises what `initialize` does."""
         asked = (manifest.reference, repr(request))
         known = self._touch(self._asked.get(asked, ""))
         if known is None:
-            known = await self.add(initialize(manifest, request))
+            known = self._remember(await asyncio.to_thread(self._make, manifest, request))
             self._asked[asked] = known.file.id
-            if len(self._asked) > KEPT_DESCENDANTS:
+            if len(self._asked) > len(self._recent):
                 self._asked.popitem(last=False)
-        return known
-
-    async def add(self, recipe: Recipe) -> Descendant:
-        """The descendant of a recipe, which is kept so that its id means the same after a restart."""
-        known = self._touch(recipes.digest(recipe))
-        if known is None:
-            await asyncio.to_thread(self.catalog.keep, recipe)
-            known = await self._assemble(recipe)
         return known
 
     async def get(self, id: str) -> Descendant:
         """The descendant of an id; DescendantNotFound if nobody ever asked for it."""
         if not _ID.fullmatch(id):
             raise DescendantNotFound(id)
-        known = self._touch(id)
-        if known is None:
-            try:
-                recipe = await asyncio.to_thread(self.catalog.recall, id)
-            except BlobNotFound:
-                raise DescendantNotFound(id) from None
-            known = await self._assemble(recipe)
-        return known
+        return self._touch(id) or self._remember(await asyncio.to_thread(self._recall, id))
 
     async def sha256(self, descendant: Descendant) -> str:
-        """sha256 of the weights file: read once, by one task, then known for ever."""
+        """sha256 of the weights file: read once, however many ask, then known for ever."""
         id = descendant.file.id
         if id not in self._hashes:
-            self._hashes[id] = asyncio.create_task(asyncio.to_thread(self._hash, descendant))
-        try:
-            return await asyncio.shield(self._hashes[id])
-        finally:
-            if self._hashes.get(id) and self._hashes[id].done():
-                del self._hashes[id]
+            loop = asyncio.get_running_loop()
+            self._hashes[id] = loop.run_in_executor(self._hasher, self._hash, descendant)
+            self._hashes[id].add_done_callback(lambda _: self._hashes.pop(id, None))
+        return await asyncio.shield(self._hashes[id])
 
-    async def _assemble(self, recipe: Recipe) -> Descendant:
-        manifest = self.catalog.manifest_of(recipe)
-        tensors = await asyncio.to_thread(self.catalog.open, manifest, recipe.dtype)
-        descendant = Descendant(recipe, manifest, assemble(recipe, tensors))
+    def _make(self, manifest: Manifest, request: Request) -> Descendant:
+        recipe = initialize(manifest, request)
+        descendant = self._assemble(recipe, manifest)
+        try:
+            self.catalog.keep(recipe)
+        except OSError as error:
+            log.warning("descendant %s will be unknown after a restart: %s", descendant.file.id, error)
+        return descendant
+
+    def _recall(self, id: str) -> Descendant:
+        try:
+            recipe = self.catalog.recall(id)
+        except BlobNotFound:
+            raise DescendantNotFound(id) from None
+        return self._assemble(recipe, self.catalog.manifest_of(recipe))
+
+    def _assemble(self, recipe: Recipe, manifest: Manifest) -> Descendant:
+        return Descendant(recipe, manifest, assemble(recipe, self.catalog.open(manifest, recipe.dtype)))
+
+    def _remember(self, descendant: Descendant) -> Descendant:
+        known = self._touch(descendant.file.id)
+        if known is not None:
+            return known
         self._recent[descendant.file.id] = descendant
-        if len(self._recent) > KEPT_DESCENDANTS:
-            self._recent.popitem(last=False)
+        self._tensors += len(descendant.recipe.entries)
+        while self._tensors > KEPT_TENSORS and len(self._recent) > 1:
+            _, oldest = self._recent.popitem(last=False)
+            self._tensors -= len(oldest.recipe.entries)
         return descendant
 
     def _touch(self, id: str) -> Descendant | None:
@@ -112,7 +128,7 @@ class Shelf:
         sha256 = hashlib.sha256()
         for piece in stream(descendant.file):
             sha256.update(piece)
-        with contextlib.suppress(BlobExists):
+        with contextlib.suppress(BlobExists, OSError):
             self.catalog.store.create(key, [sha256.hexdigest().encode()])
         return sha256.hexdigest()
 

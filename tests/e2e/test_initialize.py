@@ -118,6 +118,8 @@ def test_a_size_that_cannot_be_is_answered_with_the_ones_that_can(
     ("body", "status", "code", "words"),
     [
         (b"{", 422, "invalid-request", "Invalid JSON"),
+        (b"[" * 60_000, 422, "invalid-request", "Invalid JSON"),
+        (b'{"depth":' * 7_000, 422, "invalid-request", "Invalid JSON"),
         (b"[]", 422, "invalid-request", "object"),
         (b'{"depth": 1e999}', 422, "invalid-request", "got inf"),
         (b'{"learngene": "\\ud800"}', 422, "invalid-request", "Invalid JSON"),
@@ -153,3 +155,31 @@ def test_the_same_request_has_the_same_id_after_a_restart(service: Any, start: A
         after = httpx.get(again.url + before.headers["content-location"])
         assert after.content == before.content
         assert post(again, body).headers["etag"] == before.headers["etag"]
+
+
+def test_a_service_without_its_default_learngene_is_alive_but_not_ready(start: Any, tmp_path: Any) -> None:
+    with start(tmp_path, default="missing") as service:
+        assert httpx.get(f"{service.url}/healthz").status_code == 200
+        answer = httpx.get(f"{service.url}/readyz")
+        assert (answer.status_code, answer.json()["code"]) == (503, "not-ready")
+        assert post(service, {"depth": 9}).json()["code"] == "learngene-not-found"
+
+
+def test_the_fresh_head_of_many_classes_costs_no_memory(service: Any) -> None:
+    answer = post(service, {"depth": 1, "num_classes": 100_000})
+    size = len(answer.content)
+    piece = httpx.get(
+        service.url + answer.headers["content-location"], headers={"range": f"bytes={size // 2}-{size // 2 + 99}"}
+    )
+    assert piece.content == answer.content[size // 2 : size // 2 + 100]
+
+
+def test_learngenes_and_methods_say_what_there_is(service: Any) -> None:
+    listed = httpx.get(f"{service.url}/v1/learngenes").json()
+    assert listed["default"] == "tiny"
+    assert {"tiny", "half", "large"} <= {row["name"] for row in listed["learngenes"]}
+    manifest = httpx.get(f"{service.url}/v1/learngenes/half@1").json()
+    assert (manifest["dtype"], manifest["method_facts"]) == ("F16", {"stages": [2, 2, 2]})
+    assert httpx.get(f"{service.url}/v1/learngenes/halv").json()["code"] == "learngene-not-found"
+    (method,) = httpx.get(f"{service.url}/v1/methods").json()["methods"]
+    assert (method["name"], method["options"]) == ("sws", ["order", "strategy", "layers", "seed"])

@@ -19,7 +19,7 @@ CASES: dict[Source, np.ndarray] = {
     Stored("a"): STORED["a"],
     Fill("zeros"): np.zeros((2, 3), np.float32),
     Fill("ones"): np.ones((2, 3), np.float32),
-    Fill("truncated_normal", 5): truncated_normal((2, 3), 5),
+    Fill("truncated_normal", 5): truncated_normal(5, 0, 6).reshape(2, 3),
 }
 
 
@@ -46,11 +46,11 @@ def test_truncated_normal_values_are_those_of_the_inverse_distribution() -> None
     tail = NormalDist().cdf(-2.0)
     share = [tail + (1.0 - 2.0 * tail) * ((int(word) >> 11) + 0.5) / (1 << 53) for word in raw]
     expected = np.array([0.02 * NormalDist().inv_cdf(p) for p in share])
-    np.testing.assert_allclose(truncated_normal((20_000,), 11), expected, rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(truncated_normal(11, 0, 20_000), expected, rtol=1e-6, atol=1e-12)
 
 
 def test_truncated_normal_has_mean_zero_its_deviation_and_its_cut() -> None:
-    values = truncated_normal((200_000,), 3).astype(np.float64)
+    values = truncated_normal(3, 0, 200_000).astype(np.float64)
     density = math.exp(-2.0) / math.sqrt(2 * math.pi)  # of the normal distribution at the cut
     inside = 1.0 - 2.0 * NormalDist().cdf(-2.0)
     deviation = 0.02 * math.sqrt(1.0 - 4.0 * density / inside)
@@ -62,15 +62,15 @@ def test_truncated_normal_has_mean_zero_its_deviation_and_its_cut() -> None:
 @given(st.integers(0, (1 << 64) - 1), st.integers(1, 60), st.integers(1, 60))
 def test_a_shorter_draw_is_the_beginning_of_a_longer_one(seed: int, one: int, two: int) -> None:
     short, long = sorted((one, two))
-    np.testing.assert_array_equal(truncated_normal((short,), seed), truncated_normal((long,), seed)[:short])
+    np.testing.assert_array_equal(truncated_normal(seed, 0, short), truncated_normal(seed, 0, long)[:short])
 
 
-def test_the_shape_only_folds_the_draw() -> None:
-    np.testing.assert_array_equal(truncated_normal((4, 6), 1).reshape(-1), truncated_normal((24,), 1))
+def test_a_later_piece_is_that_part_of_the_whole_draw() -> None:
+    np.testing.assert_array_equal(truncated_normal(1, 8, 24), truncated_normal(1, 0, 24)[8:])
 
 
 def test_another_seed_draws_other_values() -> None:
-    assert not np.array_equal(truncated_normal((4,), 1), truncated_normal((4,), 2))
+    assert not np.array_equal(truncated_normal(1, 0, 4), truncated_normal(2, 0, 4))
 
 
 def test_the_cut_is_the_tail_below_two_deviations() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from learngenes import gene
 from learngenes.errors import BadManifest, BadTensorFile, CorruptLearngene, InvalidKey
 from learngenes.gene import Manifest, Normalization, Quality
-from learngenes.store import check_key
+from learngenes.store import check_key, check_name
 from learngenes.tensorfile import TensorFile
 
 JUNK = [None, True, -1, 1.5, 1e308, 10**400, "", "x", "../x", "\ud800", [], [-4], {}, {"a": [None]}]
@@ -160,7 +160,7 @@ def test_the_same_tensors_in_another_file_are_another_learngene() -> None:
 
 @pytest.mark.parametrize("name", ["a", "0", "tiny", "sws-deit_small.v2", "x" * 64])
 def test_a_name_is_itself(name: str) -> None:
-    assert gene.check_name(name) == name
+    assert check_name(name) == name
 
 
 @pytest.mark.parametrize(
@@ -168,13 +168,13 @@ def test_a_name_is_itself(name: str) -> None:
 )
 def test_a_name_that_cannot_be_is_refused(name: str) -> None:
     with pytest.raises(InvalidKey, match="can't name a learngene"):
-        gene.check_name(name)
+        check_name(name)
 
 
 @given(st.text(alphabet="ab0.-_/@A \0", max_size=12))
 def test_every_name_makes_a_store_key_and_a_reference_that_splits(name: str) -> None:
     try:
-        gene.check_name(name)
+        check_name(name)
     except InvalidKey:
         return
     assert check_key(f"learngenes/{name}/1").split("/") == ["learngenes", name, "1"]

@@ -50,7 +50,7 @@ def test_an_unknown_key_names_the_nearest_known_one():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": "Not A Name"}, "got 'Not A Name'"),
+        ({"name": "Not A Name"}, "'Not A Name' can't name a learngene"),
         ({"seed": -1}, "seed is at least 0, got -1"),
         (within("data", mean=[0.5], std=[0.5]), "one value per channel: 3, got 1"),
         (within("data", std=[0.5]), "std has one value above 0 per entry of mean"),

@@ -40,6 +40,7 @@ class PlanOptions:
     strategy: `cyclic` as published; `random` (one layer each, the others drawn with `seed`, sorted by stage);
     `proportional` to the auxiliary network; `interleave` (0,1,2,...,0,1,2,... a negative control).
     layers: the stage of every block, instead of any strategy.
+    Depths below the number of stages spread over them, whatever the order or drawing strategy.
     """
 
     order: Order | tuple[int, ...] = "front-mid-last"

@@ -63,6 +63,8 @@ def layer_map(depth: int, counts: tuple[int, ...], options: PlanOptions) -> tupl
             raise InvalidValue(f"layers names stage {max(options.layers)}; the stages are 0 to {count - 1}")
         return options.layers
     order = order_of(options.order, count)
+    if options.strategy == "interleave":
+        return tuple(i % count for i in range(depth))
     if depth < count:
         # Dealing would drop the last stages, which the head was trained on. Ours; the paper starts at 6 layers.
         spread = [round(Fraction(i * (count - 1), depth - 1)) for i in range(1, depth)]
@@ -74,8 +76,6 @@ def layer_map(depth: int, counts: tuple[int, ...], options: PlanOptions) -> tupl
             dealt = _random(depth, count, options.seed)
         case "proportional":
             dealt = _proportional(depth, counts)
-        case "interleave":
-            return tuple(i % count for i in range(depth))
     return tuple(stage for stage in range(count) for _ in range(dealt[stage]))
 
 

@@ -46,11 +46,10 @@ def _file(id: str, name: str, size: int, sha256: str) -> dict[str, Any]:
 
 
 def _snippets(descendant: Descendant, base_url: str) -> dict[str, str]:
-    geometry = descendant.recipe.geometry
     return {
         "curl": f"curl -fLo {WEIGHTS} {base_url}{url_of(descendant.file.id, WEIGHTS)}",
         "python": (
             f"from learngenes_client import Client\n"
-            f"model = Client({base_url!r}).fetch_model(depth={geometry.depth}, width={geometry.width}).to_timm()"
+            f"model = Client({base_url!r}).fetch_descendant({descendant.file.id!r}).to_timm()"
         ),
     }

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from learngenes_service.descendants.document import WEIGHTS, describe, file_name, small_files, url_of
 from learngenes_service.descendants.ranges import negotiate
-from learngenes_service.descendants.response import MEDIA_TYPE, VirtualFileResponse
+from learngenes_service.descendants.response import MEDIA_TYPE, VirtualFileResponse, out_of_range
 from learngenes_service.problems import documented
 from learngenes_service.state import Descendant, TheShelf
 
@@ -22,7 +22,6 @@ _BYTES: dict[int | str, dict[str, Any]] = {
     200: {"content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}},
     206: {"description": "the range asked for", "content": {MEDIA_TYPE: {}}},
     304: {"description": "the ETag in If-None-Match is still this file's"},
-    416: {"description": "the range starts behind the end; Content-Range states the length"},
 }
 
 
@@ -35,7 +34,7 @@ async def get_document(id: str, request: Request, shelf: TheShelf) -> JSONRespon
 
 
 @router.head(f"/{{id}}/{WEIGHTS}", include_in_schema=False)
-@router.get(f"/{{id}}/{WEIGHTS}", responses=_BYTES | documented(404), response_class=Response)
+@router.get(f"/{{id}}/{WEIGHTS}", responses=_BYTES | documented(404, 416), response_class=Response)
 async def get_weights(id: str, shelf: TheShelf) -> Response:
     """The checkpoint: any byte range of it, resumable, cacheable for ever."""
     return weights_response(await shelf.get(id))
@@ -53,6 +52,8 @@ async def get_file(id: str, name: str, request: Request, shelf: TheShelf) -> Res
     sha256 = hashlib.sha256(raw)
     etag = f'"{sha256.hexdigest()}"'
     answer = negotiate(request.headers, method=request.method, size=len(raw), etag=etag)
+    if answer.status == 416:
+        return out_of_range(len(raw))
     headers = {
         "etag": etag,
         "accept-ranges": "bytes",

@@ -20,10 +20,8 @@ class Answer:
     def headers(self, size: int) -> dict[str, str]:
         """Content-Length and Content-Range."""
         match self.status:
-            case 304:
+            case 304 | 416:
                 return {}
-            case 416:
-                return {"content-range": f"bytes */{size}", "content-length": "0"}
             case 206:
                 return {
                     "content-range": f"bytes {self.start}-{self.stop - 1}/{size}",

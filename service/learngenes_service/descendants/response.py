@@ -10,8 +10,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from learngenes.recipe import Entry
-from learngenes.stream import VirtualFile, cut, parts, view
+from learngenes.stream import Fresh, VirtualFile, cut, parts, view
 from learngenes_service.descendants.ranges import negotiate
+from learngenes_service.problems import ProblemResponse
 
 MEDIA_TYPE = "application/vnd.safetensors"
 
@@ -29,6 +30,9 @@ class VirtualFileResponse(Response):
         """Answer one request (ASGI)."""
         etag = f'"{self.file.id}"'
         answer = negotiate(Headers(scope=scope), method=scope["method"], size=self.file.size, etag=etag)
+        if answer.status == 416:
+            await out_of_range(self.file.size)(scope, receive, send)
+            return
         headers = {
             "etag": etag,
             "accept-ranges": "bytes",
@@ -47,7 +51,7 @@ class VirtualFileResponse(Response):
         gone = asyncio.create_task(_until_disconnect(receive))
         try:
             for segment, first, last in parts(self.file, start=start, stop=stop):
-                if isinstance(segment, Entry):
+                if isinstance(segment, Fresh | Entry):
                     data = await asyncio.to_thread(view, self.file, segment)
                 else:
                     data = view(self.file, segment)
@@ -59,6 +63,16 @@ class VirtualFileResponse(Response):
                     await asyncio.sleep(0)
         finally:
             gone.cancel()
+
+
+def out_of_range(size: int) -> ProblemResponse:
+    """416 for a file of this size."""
+    return ProblemResponse(
+        416,
+        "range-not-satisfiable",
+        f"the range starts behind the end: the file has {size} bytes",
+        headers={"content-range": f"bytes */{size}"},
+    )
 
 
 async def _until_disconnect(receive: Receive) -> None:

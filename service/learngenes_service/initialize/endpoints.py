@@ -42,8 +42,8 @@ async def post_initialize(request: Request, shelf: TheShelf) -> Response:
     except ValidationError as error:
         fields = tuple(InitializeBody.model_fields)
         faults = error.errors(include_url=False, include_context=False)
-        return validation_problem(faults, known=fields, **_legal(raw, shelf))
-    manifest = shelf.catalog.get(body.learngene or shelf.default)
+        return validation_problem(faults, known=fields, **await _legal(raw, shelf))
+    manifest = await shelf.manifest(body.learngene)
     if body.method not in (None, manifest.method):
         raise InvalidValue(
             f"learngene {manifest.reference} is of method {manifest.method!r}, not {body.method!r}: name another"
@@ -72,16 +72,16 @@ def _wants_document(accept: str) -> bool:
     return weights["application/json"] > weights[MEDIA_TYPE]
 
 
-def _legal(raw: bytes, shelf: Shelf) -> dict[str, Any]:
+async def _legal(raw: bytes, shelf: Shelf) -> dict[str, Any]:
     """The legal space, and the size nearest to what can be made out of a body that is not valid."""
     try:
         asked = json.loads(raw)
-        manifest = shelf.catalog.get(asked.get("learngene") or shelf.default)
+        manifest = await shelf.manifest(asked.get("learngene"))
         space = manifest.space
         size = [
             int(asked.get(key) or own)
             for key, own in (("depth", manifest.geometry.depth), ("width", space.width.first))
         ]
         return size_facts(space, space.nearest(*size))
-    except (LearngenesError, ValueError, TypeError, AttributeError, OverflowError):
+    except (LearngenesError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return {}
