@@ -29,8 +29,8 @@ StreamingResponse, and an app that builds with timm. Takes about four minutes an
 
 Needs Linux and `pip install -e '.[bench]' -e service`. With nginx on PATH its lines are measured, else left out.
 As root everything runs in a private network namespace with reno; otherwise on the machine's own loopback, and the page
-says so. Pairs of samples taken while other processes use more than a quarter of a core are dropped, unless too few
-would be left.
+says so. Pairs of samples taken while other processes use more than a quarter of a core, or while the host
+keeps our cores far apart, are dropped, unless too few would be left.
 """
 
 
@@ -39,7 +39,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m bench", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--quick", action="store_true", help="a rehearsal of about 40 s; writes only with --out")
+    parser.add_argument("--quick", action="store_true", help="a rehearsal of about a minute; writes only with --out")
     parser.add_argument("--only", choices=_MEASURES, action="append", help="this part alone; writes only with --out")
     parser.add_argument("--out", type=Path, help="folder for streaming.md and .json (default: docs/results)")
     arguments = parser.parse_args()

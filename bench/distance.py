@@ -1,9 +1,9 @@
 """How far apart two cores are: the nanoseconds a byte takes from one to the other and back, halved.
 
 A host may move a virtual machine's cores to parts of the processor that share no cache, and back, within seconds. Where
-the kernel copies on one core what another reads, bytes a second then fall to a third, and with sendfile they do not:
-ratios of such moments say nothing of servers. Measured in Python, 110 ns are near and 300 ns are far; without Python
-they would be 30 and 180.
+the kernel copies on one core what another reads, bytes a second then fall to a half or a third; with sendfile they
+hardly do. Ratios of such moments say as much of the host as of the servers. Measured in Python, 110 ns are near and
+300 ns are far; without Python they would be 30 and 180.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ def settings() -> str:
     defaults = from_environment({"HOME": "~"})
     values = {"HOST": defaults.host, "PORT": defaults.port, "DATA": defaults.data, "STORE": defaults.store}
     values["DEFAULT"] = defaults.default
+    values["ZERO_COPY"] = int(defaults.zero_copy)
     rows = [f"| `{PREFIX}{name}` | {meaning} | `{values[name]}` |" for name, meaning in MEANINGS.items()]
     head = [
         "# Settings",

@@ -14,6 +14,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,10 @@ class Bench:
         correct, n = accuracy(model, self._batches, normalise=Normalise(self.options), precision="bfloat16")
         return {"top1": correct / n, "n": n}
 
+    def top1_of(self, make: Callable[[int], torch.nn.Module], depth: int) -> dict[str, Any]:
+        """Accuracy of the network that `make` gives for a depth."""
+        return self.top1(make(depth))
+
     def initialized(self, depth: int) -> torch.nn.Module:
         """The descendant as the service gives it."""
         return load(initialize(self.manifest, Request(depth=depth)), self.tensors)
@@ -141,9 +146,9 @@ def main() -> int:
         },
     )
     for depth in DEPTHS:
-        bench.measure(f"first-{depth}", lambda depth=depth: bench.top1(bench.truncated(depth)))
+        bench.measure(f"first-{depth}", partial(bench.top1_of, bench.truncated, depth))
     for depth in (6, 9, 12, 16):
-        bench.measure(f"scratch-{depth}", lambda depth=depth: bench.top1(bench.fresh(depth)))
+        bench.measure(f"scratch-{depth}", partial(bench.top1_of, bench.fresh, depth))
     bench.measure("tuned-starter", lambda: bench.tuned("starter", bench.initialized(TUNED_DEPTH)))
     bench.measure("tuned-scratch", lambda: bench.tuned("scratch", bench.fresh(TUNED_DEPTH)))
     (RESULTS / "starter.md").write_text(page(bench.manifest, bench.found), "utf-8")

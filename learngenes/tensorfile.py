@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import math
 import mmap
+import os
 import re
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,6 +121,23 @@ def read_layout(read: Callable[[int, int], bytes], size: int) -> Layout:
     return Layout(read(0, 8) + raw, ordered, size)
 
 
+class FileMap(mmap.mmap):
+    """A read-only map of a whole file that keeps the file open, so that the kernel can also send from it."""
+
+    _descriptor: int
+
+    def __new__(cls, file: int) -> FileMap:
+        """The map of an open file, which the caller may close."""
+        self = super().__new__(cls, file, 0, access=mmap.ACCESS_READ)
+        self._descriptor = os.dup(file)
+        weakref.finalize(self, os.close, self._descriptor)
+        return self
+
+    def fileno(self) -> int:
+        """The file's descriptor."""
+        return self._descriptor
+
+
 class TensorFile:
     """A checked safetensors file in memory or mapped from disk; reading a tensor copies nothing.
 
@@ -127,6 +146,7 @@ class TensorFile:
 
     def __init__(self, buffer: Buffer) -> None:
         self._view = memoryview(buffer)
+        self.file = buffer if isinstance(buffer, FileMap) else None
         self.layout = read_layout(lambda start, stop: bytes(self._view[start:stop]), len(self._view))
 
     @classmethod
@@ -135,7 +155,7 @@ class TensorFile:
         with path.open("rb") as file:
             if not path.stat().st_size:
                 raise BadTensorFile(f"{path.name} is empty")
-            return cls(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            return cls(FileMap(file.fileno()))
 
     @property
     def tensors(self) -> Mapping[str, Tensor]:

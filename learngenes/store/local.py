@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from learngenes.errors import BlobExists, BlobNotFound, InvalidKey
 from learngenes.store import check_key, is_key
+from learngenes.tensorfile import FileMap
 
 
 class LocalStore:
@@ -54,13 +54,13 @@ class LocalStore:
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise BlobNotFound(key) from None
 
-    def open(self, key: str) -> mmap.mmap | bytes:
+    def open(self, key: str) -> FileMap | bytes:
         """See Store: a read-only map of the file."""
         try:
             with self._path(key).open("rb") as file:
                 if os.fstat(file.fileno()).st_size == 0:
                     return b""
-                return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                return FileMap(file.fileno())
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise BlobNotFound(key) from None
 

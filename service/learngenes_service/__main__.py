@@ -12,6 +12,7 @@ import uvicorn
 
 from learngenes.errors import LearngenesError
 from learngenes_service.app import create_app
+from learngenes_service.descendants.zerocopy import ZeroCopy
 from learngenes_service.settings import PREFIX, Settings, from_environment
 
 GRACE_SECONDS = 10
@@ -39,8 +40,9 @@ class Server(uvicorn.Server):
 
 def serve(settings: Settings) -> None:
     """Run until interrupted."""
+    app = create_app(settings)
     config = uvicorn.Config(
-        create_app(settings),
+        ZeroCopy(app) if settings.zero_copy else app,
         host=settings.host,
         port=settings.port,
         log_level="info",

@@ -33,7 +33,7 @@ class Service:
 
 
 @contextmanager
-def serving(data: Path, *, default: str = "tiny", port: int = 0) -> Iterator[Service]:
+def serving(data: Path, *, default: str = "tiny", port: int = 0, zero_copy: bool = True) -> Iterator[Service]:
     """The service over `data`, until the block ends."""
     environment = {
         "PATH": os.environ["PATH"],
@@ -41,6 +41,7 @@ def serving(data: Path, *, default: str = "tiny", port: int = 0) -> Iterator[Ser
         "LEARNGENES_DATA": str(data),
         "LEARNGENES_DEFAULT": default,
         "LEARNGENES_PORT": str(port),
+        "LEARNGENES_ZERO_COPY": str(int(zero_copy)),
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "learngenes_service"],
@@ -76,9 +77,12 @@ def start() -> Callable[..., AbstractContextManager[Service]]:
     return serving
 
 
-@pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service whose default learngene is a tiny one, and which has a larger one for long downloads."""
+@pytest.fixture(scope="session", params=[True, False], ids=["zero-copy", "plain"])
+def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service whose default learngene is a tiny one, and which has a larger one for long downloads.
+
+    Once with each of its two ways to the socket.
+    """
     data = tmp_path_factory.mktemp("service")
     factories.catalog(
         None,
@@ -87,5 +91,5 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         factories.learngene(name="large", stages=(1, 1, 1), width=256, heads=4),
         store=LocalStore(data / "store"),
     )
-    with serving(data) as running:
+    with serving(data, zero_copy=request.param) as running:
         yield running

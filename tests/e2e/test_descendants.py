@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 import socket
 import threading
 import time
@@ -110,6 +111,17 @@ def test_an_unknown_id_says_where_ids_come_from(service: Any, id: str, tail: str
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["code"] in ("descendant-not-found", "not-found")
+
+
+def test_ranges_of_one_connection_follow_each_other_to_the_byte(service: Any, url: str, whole: bytes) -> None:
+    draw = random.Random(0)
+    with httpx.Client() as client:
+        for _ in range(60):
+            start = draw.randrange(len(whole))
+            stop = draw.randrange(start, len(whole)) + 1
+            answer = client.get(url, headers={"range": f"bytes={start}-{stop - 1}"})
+            assert answer.content == whole[start:stop]
+            assert client.get(f"{service.url}/healthz").json() == {"status": "ok"}
 
 
 def test_many_readers_at_once_all_get_the_right_bytes(url: str, whole: bytes) -> None:

@@ -16,7 +16,7 @@ def test_nothing_said_listens_on_the_loopback_and_keeps_things_at_home() -> None
 
 
 def test_an_empty_variable_counts_as_not_given() -> None:
-    names = ("HOST", "PORT", "DATA", "STORE", "DEFAULT")
+    names = ("HOST", "PORT", "DATA", "STORE", "DEFAULT", "ZERO_COPY")
     assert from_environment({f"LEARNGENES_{name}": "" for name in names}) == from_environment({})
 
 
@@ -28,9 +28,10 @@ def test_every_variable_is_read() -> None:
             "LEARNGENES_DATA": "/d",
             "LEARNGENES_STORE": "/s",
             "LEARNGENES_DEFAULT": "tiny",
+            "LEARNGENES_ZERO_COPY": "0",
         }
     )
-    assert (settings.host, settings.port, settings.default) == ("::1", 0, "tiny")
+    assert (settings.host, settings.port, settings.default, settings.zero_copy) == ("::1", 0, "tiny", False)
     assert (settings.data, settings.store) == (Path("/d"), Path("/s"))
 
 
