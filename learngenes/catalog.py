@@ -1,9 +1,9 @@
 """The learngenes of a store: published whole, found by name, opened verified, converted once.
 
-blobs/sha256/<hex>             safetensors files, named by their digest
-learngenes/<name>/<version>    manifests (JSON); a manifest is written last, so what is listed is whole
-    recipes/<id>                   recipes of descendants that were asked for (JSON, zlib)
-    digests/<id>                   sha256 of their files, once somebody wanted to know
+blobs/sha256/<hex>                  safetensors files, named by their digest
+learngenes/<name>/<version>.json    manifests, written last: what is listed is whole
+recipes/<id>                        recipes of descendants that were asked for (JSON, zlib)
+digests/<id>                        sha256 of their files, once somebody wanted to know
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Catalog:
     def versions(self, name: str) -> list[int]:
         """Versions of a learngene, oldest first; empty if there is none of that name."""
         keys = self.store.keys(f"learngenes/{check_name(name)}")
-        versions = (key.rsplit("/", 1)[1] for key in keys)
+        versions = (key.rsplit("/", 1)[1].removesuffix(".json") for key in keys)
         return sorted(int(version) for version in versions if version.isdecimal())
 
     def get(self, reference: str) -> Manifest:
@@ -60,7 +60,7 @@ class Catalog:
         if not version:
             versions = self.versions(name)
             version = str(versions[-1]) if versions else ""
-        key = f"learngenes/{check_name(name)}/{version}"
+        key = f"learngenes/{check_name(name)}/{version}.json"
         if not (version.isascii() and version.isdigit()):
             raise LearngeneNotFound(reference, self.names())
         if key not in self._manifests:
@@ -93,7 +93,7 @@ class Catalog:
         with contextlib.suppress(BlobExists):
             self.store.create(_blob(manifest.weights.sha256), _checked(pieces, manifest))
         self.open(manifest)
-        key = f"learngenes/{manifest.name}/{manifest.version}"
+        key = f"learngenes/{manifest.name}/{manifest.version}.json"
         raw = gene.to_json(manifest)
         try:
             self.store.create(key, [raw])

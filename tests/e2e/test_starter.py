@@ -23,7 +23,7 @@ from learngenes.training.data import in_memory, open_images
 from learngenes.training.vit import network
 
 NAME = from_environment({}).default
-STEPS, BATCH = 30, 32
+STEPS, BATCH = 20, 32
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +74,7 @@ def tune(model: torch.nn.Module) -> float:
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4)
     draw = np.random.default_rng(0)
     model.train()
+    torch.set_num_threads(1)  # on a busy machine two threads mostly wait for each other
     for _ in range(STEPS):
         chosen = torch.from_numpy(draw.integers(0, len(labels), BATCH))
         loss = torch.nn.functional.cross_entropy(model(normalised(pixels[chosen])), labels[chosen])

@@ -129,7 +129,7 @@ def test_a_manifest_whose_file_does_not_keep_its_promises_is_never_listed(what: 
 
 def test_publishing_the_same_again_is_no_error_and_another_under_its_name_is() -> None:
     catalog = factories.catalog(None, tiny(), tiny())
-    with pytest.raises(BlobExists, match="'learngenes/tiny/1' is already in the store"):
+    with pytest.raises(BlobExists, match=r"'learngenes/tiny/1\.json' is already in the store"):
         catalog.publish(tiny(seed=1)[0], [tiny(seed=1)[1]])
     assert catalog.get("tiny") == tiny()[0]
     assert Catalog(catalog.store).get("tiny") == tiny()[0]
