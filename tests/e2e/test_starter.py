@@ -26,6 +26,15 @@ NAME = from_environment({}).default
 STEPS, BATCH = 20, 32
 
 
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """On a busy machine two threads mostly wait for each other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
 def serving_starter(start: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with start(tmp_path_factory.mktemp("first-start"), default=NAME) as service:
@@ -59,6 +68,7 @@ def test_the_readmes_request_works_on_a_fresh_data_directory(serving_starter: An
     assert facts["pretrained_cfg"]["label_names"][0] == "apple"
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_a_descendant_of_the_starter_learns_another_task_faster_than_scratch() -> None:
     manifest = starter().get(NAME)
     recipe = initialize(manifest, Request(depth=6, num_classes=10))
@@ -74,7 +84,6 @@ def tune(model: torch.nn.Module) -> float:
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4)
     draw = np.random.default_rng(0)
     model.train()
-    torch.set_num_threads(1)  # on a busy machine two threads mostly wait for each other
     for _ in range(STEPS):
         chosen = torch.from_numpy(draw.integers(0, len(labels), BATCH))
         loss = torch.nn.functional.cross_entropy(model(normalised(pixels[chosen])), labels[chosen])
