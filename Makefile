@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PINS   := constraints.txt
+ALL    := -e '.[dev,bench]' -e service -e 'client[timm,bar]'
 DISTS  := pyproject.toml service/pyproject.toml client/pyproject.toml
 
 # uv for speed, with the certificates of the system; pip where uv can't reach what pip can.
@@ -52,5 +53,5 @@ $(VENV)/.serves: $(BIN)/uv $(DISTS) $(PINS)
 	@touch $@
 
 $(VENV)/.ready: $(BIN)/uv $(DISTS) $(PINS)
-	$(call install,-e '.[dev,bench]' -e service -e 'client[timm,bar]')
+	$(call install,$(ALL))
 	@touch $@ $(VENV)/.serves
