@@ -49,6 +49,7 @@ def settings() -> str:
 def cli() -> str:
     """The help of every command."""
     import learngenes_client.cli as client
+    import learngenes_service.__main__ as service
 
     import learngenes.__main__ as library
 
@@ -56,6 +57,7 @@ def cli() -> str:
     for program, main, commands in (
         ("learngenes", library.main, library.COMMANDS),
         ("learngenes-client", client.main, ("fetch", "describe", "learngenes", "methods")),
+        ("learngenes-service", service.main, ()),
     ):
         for arguments in ([], *([command] for command in commands)):
             pages += [f"## `{' '.join([program, *arguments])}`", "", "```", _help(main, arguments), "```", ""]
