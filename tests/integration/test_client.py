@@ -144,6 +144,7 @@ def test_an_address_that_can_not_be_is_refused_at_once(url: str) -> None:
 
 
 def test_a_password_in_the_address_is_not_told(server: Server) -> None:
+    server.shutdown()
     server.server_close()
     url = server.url.replace("http://", "http://user:secret@")
     with Client(url) as client, pytest.raises(Unreachable) as caught:
