@@ -30,6 +30,10 @@ class Watched(UserDict):
         asked.append(key)
         return super().__getitem__(key)
 
+    def __contains__(self, key):
+        asked.append(key)
+        return super().__contains__(key)
+
     def __iter__(self):
         asked.append("everything")
         return super().__iter__()
