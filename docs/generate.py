@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 DOCS = Path(__file__).parent
+PYTHON = (3, 11)
+"""argparse and http word some things differently from version to version."""
 
 
 def openapi() -> str:
@@ -79,6 +81,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a page is out of date")
     check = parser.parse_args().check
+    if check and sys.version_info[:2] != PYTHON:
+        print("not compared: the generated pages are made with Python 3.11, whose wording differs", file=sys.stderr)
+        return 0
     os.environ["COLUMNS"] = "100"
     stale = []
     for name, make in PAGES.items():

@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any
 
 from learngenes import config, recipe, tensorfile
+from learngenes.arguments import numbers, parser
 from learngenes.catalog import Catalog, starter
 from learngenes.descendant import document, timm_config
 from learngenes.errors import InvalidValue, LearngenesError, UnknownName
@@ -23,7 +24,7 @@ from learngenes.gene import Manifest, Quality
 from learngenes.initialize import Request, initialize
 from learngenes.job import Learned, LearnJob, Stopped
 from learngenes.publish import publish
-from learngenes.recipe import DTYPES, Recipe
+from learngenes.recipe import Recipe
 from learngenes.store.local import LocalStore
 from learngenes.stream import assemble, stream
 from learngenes.tensorfile import TensorFile
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if words and words[0] in HANDED_OVER:
             return _hand_over(words[0], words[1:])
-        chosen = _parser().parse_args(words)
+        chosen = parser({"learn": learn, "plan": plan, "build": build, "evaluate": evaluate}).parse_args(words)
         run: Callable[[argparse.Namespace], int] = chosen.run_command
         return run(chosen)
     except (LearngenesError, OSError) as error:
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def learn(chosen: argparse.Namespace) -> int:
     """Learn as a TOML file says, or go on with what lies in the run directory; then publish if a store is given."""
     job = config.load(chosen.config, LearnJob)
-    depths = _numbers(chosen.measure) if chosen.measure else []
+    depths = numbers(chosen.measure) if chosen.measure else []
     if depths and chosen.store is None:
         raise InvalidValue("--measure writes into the published manifest: it needs --store as well")
     for depth in depths:
@@ -139,7 +140,7 @@ def evaluate(chosen: argparse.Namespace) -> int:
     for measured in quality.measure(
         manifest,
         catalog.open(manifest),
-        depths=_numbers(chosen.depths),
+        depths=numbers(chosen.depths),
         images=open_images(chosen.test, data=chosen.data),
         source=chosen.test,
         command=command,
@@ -147,64 +148,6 @@ def evaluate(chosen: argparse.Namespace) -> int:
     ):
         print(json.dumps(asdict(measured)), flush=True)
     return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="learngenes",
-        description="Name a size; get a Vision Transformer checkpoint that already knows something.",
-        epilog="also: learngenes fetch (the client), learngenes serve (the service)",
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    def add(name: str, run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
-        assert run.__doc__
-        command = commands.add_parser(
-            name, help=run.__doc__.partition(";")[0].partition(":")[0], description=run.__doc__
-        )
-        command.set_defaults(run_command=run)
-        return command
-
-    command = add("learn", learn)
-    command.add_argument("config", type=Path, metavar="CONFIG", help="a TOML file, see configs/")
-    command.add_argument("--run", type=Path, required=True, metavar="DIR", help="checkpoints, events and the result")
-    _add_data(command)
-    command.add_argument("--store", type=Path, metavar="DIR", help="publish what was learned in this store")
-    command.add_argument("--dtype", choices=DTYPES, default="f32", help="what the learngene is stored in")
-    command.add_argument("--measure", metavar="DEPTHS", help="depths to measure and write into the manifest, e.g. 6-16")
-
-    for name, run in (("plan", plan), ("build", build)):
-        command = add(name, run)
-        _add_learngene(command)
-        command.add_argument("--depth", type=int, help="number of blocks")
-        command.add_argument("--width", type=int, help="embedding dimension")
-        command.add_argument("--num-classes", type=int, help="another number than the learngene's gets a fresh head")
-        command.add_argument("--dtype", choices=DTYPES, default="f32")
-        command.add_argument("--seed", type=int, default=0, help="of all fresh and drawn values")
-        command.add_argument("--order", help="front-mid-last, front-last-mid, or the stages such as 0,4,1,3,2")
-        command.add_argument("--strategy", help="cyclic, random, proportional or interleave")
-        command.add_argument("--layers", help="the stage of every block, such as 0,0,1,2")
-        if name == "build":
-            command.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the files go")
-
-    command = add("evaluate", evaluate)
-    _add_learngene(command)
-    command.add_argument("--test", required=True, metavar="IMAGES", help="parquet:FILE, folder:DIR or digits:test")
-    _add_data(command)
-    command.add_argument("--depths", default="6-16", help="such as 6-16 or 6,9,12")
-    command.add_argument("--precision", choices=("float32", "bfloat16"), default="float32", help="of the arithmetic")
-    return parser
-
-
-def _add_data(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--data", type=Path, default=Path("data"), metavar="DIR", help="where relative paths of data sets start"
-    )
-
-
-def _add_learngene(command: argparse.ArgumentParser) -> None:
-    command.add_argument("learngene", metavar="LEARNGENE", help="`name` or `name@version`")
-    command.add_argument("--store", type=Path, metavar="DIR", help="its store; without one, the learngenes that ship")
 
 
 def _learngene(chosen: argparse.Namespace) -> tuple[Catalog, Manifest]:
@@ -216,11 +159,11 @@ def _planned(chosen: argparse.Namespace) -> tuple[Recipe, Manifest, Catalog]:
     catalog, manifest = _learngene(chosen)
     options: dict[str, Any] = {}
     if chosen.order:
-        options["order"] = chosen.order if "-" in chosen.order else _numbers(chosen.order)
+        options["order"] = chosen.order if "-" in chosen.order else numbers(chosen.order)
     if chosen.strategy:
         options["strategy"] = chosen.strategy
     if chosen.layers:
-        options["layers"] = _numbers(chosen.layers)
+        options["layers"] = numbers(chosen.layers)
     request = Request(
         depth=chosen.depth,
         width=chosen.width,
@@ -275,18 +218,6 @@ def _keep(learned: Learned, run: Path) -> None:
     part.replace(run / "learned.safetensors")
     part.write_text(json.dumps(dict(learned.record), indent=1, sort_keys=True) + "\n", "utf-8")
     part.replace(run / "record.json")
-
-
-def _numbers(text: str) -> list[int]:
-    """`6-16` or `6,9,12` as a list."""
-    try:
-        first, dash, last = text.partition("-")
-        numbers = list(range(int(first), int(last) + 1)) if dash else [int(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
-    if not numbers:
-        raise InvalidValue(f"{text!r} is no list of numbers; write 6-16 or 6,9,12")
-    return numbers
 
 
 def _hand_over(command: str, arguments: list[str]) -> int:
