@@ -1,26 +1,16 @@
-"""Parts of training by themselves: shared blocks, batches by step, losses, schedule, data sets, checkpoints."""
+"""Parts of training by themselves: shared blocks, losses, schedule, checkpoints."""
 
 import copy
-import io
-import json
-import random
-from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet
 import pytest
 import timm
 import torch
-from PIL import Image
 
-from learngenes.errors import BadCheckpoint, BadData, InvalidValue
+from learngenes.errors import BadCheckpoint, InvalidValue
 from learngenes.families.vit import Geometry, block_shapes, frame_shapes
 from learngenes.job import DataOptions, TrainingOptions
 from learngenes.training import checkpoint, loop, vit
-from learngenes.training.augment import Mixing, Normalise, TestBatches, TrainingBatches
-from learngenes.training.data import open_images
-from learngenes.training.evaluate import accuracy
 from learngenes.training.losses import Distillation, Supervised, distillation_loss
 
 GEOMETRY = Geometry(depth=4, width=32, heads=2, patch=4, image=8, classes=10, channels=1)
@@ -165,100 +155,6 @@ def test_losses_are_float32_under_bfloat16():
     assert result["loss"].dtype == torch.float32
 
 
-# batches
-
-
-@pytest.mark.parametrize("options", [LIGHT, TIMM], ids=["light", "timm"])
-def test_a_batch_follows_from_seed_and_step_alone_whatever_was_asked_before_and_by_how_many_ranks(options):
-    source = open_images(options.train, data=Path())
-
-    def batches(**changes):
-        kept = {"options": options, "geometry": GEOMETRY, "batch": 8, "seed": 3}
-        return TrainingBatches(source, **{**kept, **changes})
-
-    steps = batches().epoch_steps
-    whole = batches()
-    pixels, labels = whole[steps + 1]
-    assert (pixels.dtype, pixels.shape, labels.shape) == (torch.uint8, (8, 1, 8, 8), (8,))
-    whole[0], whole[2 * steps]
-    random.seed(0)
-    torch.manual_seed(99)
-    assert torch.equal(pixels, whole[steps + 1][0])
-    halves = [batches(rank=rank, world=2)[steps + 1] for rank in (0, 1)]
-    assert torch.equal(pixels, torch.cat([x for x, _ in halves]))
-    assert torch.equal(labels, torch.cat([y for _, y in halves]))
-    assert not torch.equal(pixels, batches(seed=4)[steps + 1][0])
-    assert not torch.equal(pixels, whole[1][0])
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_the_augmentation_of_the_papers_works_at_its_strongest(channels):
-    mean = (0.3,) * channels
-    options = DataOptions("digits:train", "digits:test", mean=mean, std=mean, auto_augment="rand-m10-mstd0.5-inc1-n4")
-    geometry = Geometry(depth=1, width=8, heads=1, patch=4, image=8, classes=10, channels=channels)
-    source = open_images(options.train, data=Path())
-    pixels, _ = TrainingBatches(source, options=options, geometry=geometry, batch=400, seed=0)[0]
-    assert pixels.shape == (400, channels, 8, 8)
-
-
-def test_an_epoch_shows_every_image_once_and_repeats_show_it_again():
-    source = open_images("digits:train", data=Path())
-    for repeats in (1, 3):
-        options = DataOptions("digits:train", "digits:test", augment="light", padding=0, repeats=repeats)
-        batches = TrainingBatches(source, options=options, geometry=GEOMETRY, batch=len(source), seed=0)
-        batches[0]
-        assert np.unique(batches._order, return_counts=True)[1].max() == repeats
-        assert len(batches._order) == len(source)
-
-
-def test_light_crops_are_windows_of_the_reflected_image():
-    source = open_images("digits:train", data=Path())
-    options = DataOptions("digits:train", "digits:test", augment="light", padding=2, flip=0.5)
-    pixels, labels = TrainingBatches(source, options=options, geometry=GEOMETRY, batch=16, seed=0)[0]
-    digits = [(np.asarray(image), label) for image, label in (source[i] for i in range(len(source)))]
-    for x, label in zip(pixels[:4, 0].numpy(), labels[:4].tolist(), strict=True):
-        padded = [np.pad(image, 2, mode="reflect") for image, y in digits if y == label]
-        windows = (p[i : i + 8, j : j + 8] for p in padded for i in range(5) for j in range(5))
-        assert any(np.array_equal(x, w) or np.array_equal(x, w[:, ::-1]) for w in windows)
-
-
-def test_mixing_follows_from_seed_and_step_and_gives_probabilities():
-    training = TrainingOptions(1, 4, 0.1, mixup=0.8, cutmix=1.0, label_smoothing=0.1)
-    mixing = Mixing(TIMM, training, classes=10, seed=1, rank=0, device=CPU)
-    labels = torch.tensor([1, 2, 3, 4])
-    first = mixing(images(), labels, step=7)
-    np.random.seed(5)
-    second = mixing(images(), labels, step=7)
-    assert torch.equal(first[0], second[0])
-    assert torch.equal(first[1], second[1])
-    torch.testing.assert_close(first[1].sum(-1), torch.ones(4))
-    assert not torch.equal(first[0], mixing(images(), labels, step=8)[0])
-
-
-def test_batches_that_cannot_be_made_are_refused():
-    source = open_images("digits:train", data=Path())
-    with pytest.raises(InvalidValue, match="batch of 9 does not divide among 2 ranks"):
-        TrainingBatches(source, options=LIGHT, geometry=GEOMETRY, batch=9, seed=0, world=2)
-    with pytest.raises(BadData, match="1437 training images are fewer than one batch of 2000"):
-        TrainingBatches(source, options=LIGHT, geometry=GEOMETRY, batch=2000, seed=0)
-
-
-def test_normalised_pixels_are_what_the_formula_says():
-    pixels = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
-    torch.testing.assert_close(Normalise(LIGHT)(pixels), (pixels / 255 - 0.3) / 0.4)
-
-
-def test_accuracy_counts_every_test_image_and_leaves_the_mode_alone():
-    source = open_images("digits:test", data=Path())
-    for options in (LIGHT, TIMM):
-        batches = TestBatches(source, options=options, geometry=GEOMETRY, batch=100)
-        model = auxiliary().train()
-        correct, n = accuracy(model, (batches[i] for i in range(len(batches))), normalise=Normalise(options))
-        assert n == len(source) == 360
-        assert 0 <= correct <= n
-        assert model.training
-
-
 # schedule and checkpoint
 
 
@@ -317,81 +213,3 @@ def test_a_checkpoint_replaces_the_old_one_whole_and_comes_back(tmp_path):
         checkpoint.load(path, identity={"a": [2]}, model=other, ema=None, optimizer=other_optimizer)
     with pytest.raises(BadCheckpoint, match="ema"):
         checkpoint.load(path, identity={"a": [1]}, model=other, ema=auxiliary(), optimizer=other_optimizer)
-
-
-# data sets
-
-
-def png(value, size=(8, 8), mode="L"):
-    out = io.BytesIO()
-    Image.new(mode, size, value).save(out, "png")
-    return out.getvalue()
-
-
-def parquet(path, rows, *, column="label", names=("cat", "dog")):
-    table = pa.table({"image": [{"bytes": b, "path": None} for b, _ in rows], column: [y for _, y in rows]})
-    if names:
-        features = {"info": {"features": {"label": {"names": list(names), "_type": "ClassLabel"}}}}
-        table = table.replace_schema_metadata({"huggingface": json.dumps(features)})
-    pa.parquet.write_table(table, path)
-
-
-def test_parquet_images_carry_labels_and_class_names(tmp_path):
-    parquet(tmp_path / "a.parquet", [(png(9), 0), (png(200), 1)])
-    found = open_images("parquet:a.parquet", data=tmp_path)
-    assert (len(found), found.classes) == (2, ("cat", "dog"))
-    image, label = found[1]
-    assert (np.asarray(image).max(), label) == (200, 1)
-    parquet(tmp_path / "b.parquet", [(png(9), 0)], names=None)
-    (tmp_path / "classes.json").write_text('{"label": ["x", "y"]}')
-    assert open_images("parquet:b.parquet", data=tmp_path).classes == ("x", "y")
-
-
-def test_grey_images_become_colour_and_other_sizes_are_resized(tmp_path):
-    parquet(tmp_path / "a.parquet", [(png(9), 0), (png((1, 2, 3), (10, 12), "RGB"), 1)])
-    options = DataOptions("parquet:a.parquet", "parquet:a.parquet", augment="light")
-    geometry = Geometry(depth=1, width=8, heads=1, patch=4, image=8, classes=2)
-    pixels, labels = TestBatches(open_images(options.test, data=tmp_path), options=options, geometry=geometry)[0]
-    assert pixels.shape == (2, 3, 8, 8)
-    assert pixels[0].unique().tolist() == [9]
-    assert pixels[1, :, 0, 0].tolist() == [1, 2, 3]
-    assert labels.tolist() == [0, 1]
-
-
-def test_folders_are_read_one_directory_per_class(tmp_path):
-    for name, value in (("b", 5), ("a", 7)):
-        (tmp_path / "set" / name).mkdir(parents=True)
-        (tmp_path / "set" / name / "x.png").write_bytes(png((value,) * 3, mode="RGB"))
-    found = open_images("folder:set", data=tmp_path)
-    assert found.classes == ("a", "b")
-    assert sorted((int(np.asarray(image).max()), label) for image, label in (found[0], found[1])) == [(5, 1), (7, 0)]
-    (tmp_path / "set" / "a" / "x.png").write_bytes(b"no image")
-    with pytest.raises(BadData, match=r"x\.png can't be decoded"):
-        found[0], found[1]
-
-
-def test_images_that_cannot_be_read_are_bad_data(tmp_path):
-    def read(spec="parquet:a.parquet"):
-        found = open_images(spec, data=tmp_path)
-        return [found[i] for i in range(len(found))]
-
-    with pytest.raises(BadData, match=r"no file .*a\.parquet; --data says"):
-        read()
-    (tmp_path / "a.parquet").write_bytes(b"PAR1 not really")
-    with pytest.raises(BadData, match="not Parquet"):
-        read()
-    for rows, options, message in (
-        ([(png(1), 0)], {"column": "fine_label"}, "no column 'label', only image, fine_label"),
-        ([(png(1), 0)], {"names": None}, "names no classes"),
-        ([(png(1), 2)], {}, "row 0 has label 2, labels are 0 to 1"),
-        ([(b"no image", 0)], {}, "row 0 can't be decoded"),
-        ([(None, 0), (png(1), 0)], {}, "row 0 holds no bytes"),
-    ):
-        parquet(tmp_path / "a.parquet", rows, **options)
-        with pytest.raises(BadData, match=message):
-            read()
-    with pytest.raises(BadData, match=r"no directory .*missing; --data says"):
-        read("folder:missing")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(BadData, match="no images in one directory per class"):
-        read("folder:empty")
