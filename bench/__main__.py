@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench import facts, network, report
 from bench.findings import Section
-from bench.measure import first_byte, leaving, memory, starting, throughput
+from bench.measure import first_byte, leaving, memory, reconstruction, starting, throughput
 from bench.servers import ROOT, Place
 from bench.setup import FULL, QUICK, Effort, running
 
@@ -22,6 +22,7 @@ _MEASURES = {
     "memory": memory.measure,
     "leaving": leaving.measure,
     "starting": starting.measure,
+    "reconstruction": reconstruction.measure,
 }
 _DESCRIPTION = """\
 Measure the service that streams descendants, as ratios to nginx sendfile, Starlette's FileResponse and

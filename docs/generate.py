@@ -58,7 +58,7 @@ def cli() -> str:
     pages = ["# Commands", ""]
     for program, main, commands in (
         ("learngenes", library.main, library.COMMANDS),
-        ("learngenes-client", client.main, ("fetch", "describe", "learngenes", "methods")),
+        ("learngenes-client", client.main, ("fetch", "describe", "plan", "learngenes", "methods")),
         ("learngenes-service", service.main, ()),
     ):
         for arguments in ([], *([command] for command in commands)):

@@ -14,6 +14,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from learngenes.gene import Manifest
 from learngenes.initialize import Request, initialize
 from learngenes.job import DataOptions, TrainingOptions
 from learngenes.methods.sws.options import PlanOptions
-from learngenes.methods.sws.plan import layer_map, stage_counts
+from learngenes.planning.stages import layer_map, stage_counts
 from learngenes.quality import data_options, load
 from learngenes.tensorfile import TensorFile
 from learngenes.training.augment import Normalise, TestBatches, seed_process
@@ -104,7 +105,7 @@ class Bench:
     def fresh(self, depth: int) -> torch.nn.Module:
         """The same architecture with timm's own initialization."""
         seed_process(SEED, depth)
-        return network(initialize(self.manifest, Request(depth=depth)).geometry)
+        return network(replace(self.manifest.geometry, depth=depth))
 
     def tuned(self, name: str, model: torch.nn.Module) -> dict[str, Any]:
         """Accuracy after TUNING."""
@@ -116,7 +117,7 @@ class Bench:
             model=model,
             training=TUNING,
             data=self.options,
-            geometry=initialize(self.manifest, Request(depth=TUNED_DEPTH)).geometry,
+            geometry=replace(self.manifest.geometry, depth=TUNED_DEPTH),
             train=open_images(TRAIN, data=self.data),
             test=self.test,
             seed=SEED,

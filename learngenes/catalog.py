@@ -16,15 +16,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from learngenes import gene, recipe, tensorfile
+from learngenes import gene, header, recipe, tensorfile
 from learngenes.errors import BadManifest, BlobExists, BlobNotFound, CorruptLearngene, LearngeneNotFound
 from learngenes.formulas import VERSION
 from learngenes.gene import Manifest
 from learngenes.recipe import Recipe
+from learngenes.sizes import Size
 from learngenes.store import Store, check_name
 from learngenes.store.local import LocalStore
 from learngenes.store.memory import MemoryStore
-from learngenes.tensorfile import Buffer, TensorFile
+from learngenes.stream import VirtualFile, assemble
+from learngenes.tensorfile import Buffer, TensorFile, TensorFiles, Tensors
 
 STARTER = Path(__file__).parent / "starter"
 """The store that ships with the library: the starter learngene."""
@@ -85,6 +87,49 @@ class Catalog:
                     self._opened[key] = self._verified(manifest) if own else self._converted(manifest, key[1])
         return self._opened[key]
 
+    def tensors(self, manifest: Manifest, dtype: str | None = None) -> Tensors:
+        """All that a recipe of this learngene may read: its own tensors, and behind them its parent's."""
+        own = self.open(manifest, dtype)
+        parent = self.parent_of(manifest)
+        return own if parent is None else TensorFiles((own, self.open(parent, dtype)))
+
+    def assemble(self, recipe: Recipe, manifest: Manifest) -> VirtualFile:
+        """The descendant's file: formulas read what is stored, stored tensors go out in the recipe's dtype."""
+        return assemble(recipe, self.tensors(manifest), converted=self.tensors(manifest, recipe.dtype))
+
+    def parent_of(self, manifest: Manifest) -> Manifest | None:
+        """The learngene this one completes, if any; CorruptLearngene if that is not the one it was fitted to."""
+        if manifest.parent is None:
+            return None
+        parent = self.get(manifest.parent.learngene)
+        if gene.digest(parent) != manifest.parent.manifest:
+            raise CorruptLearngene(
+                f"learngene {manifest.reference} was fitted to manifest {manifest.parent.manifest[:12]} of "
+                f"{parent.reference}, this catalog has {gene.digest(parent)[:12]}"
+            )
+        return parent
+
+    def fitted(self, manifest: Manifest, size: Size) -> Manifest | None:
+        """The newest learngene that was fitted to this size of this one, if there is any."""
+        name = gene.fitted_name(manifest.name, size)
+        for version in reversed(self.versions(name)):
+            child = self.get(f"{name}@{version}")
+            if self.completes(child, manifest):
+                return child
+        return None
+
+    def completes(self, child: Manifest, manifest: Manifest) -> bool:
+        """Whether child was fitted to a size of this learngene, or of a version that differs in measurements alone."""
+        if child.parent is None or child.parent.learngene.partition("@")[0] != manifest.name:
+            return False
+        if child.parent == gene.Parent(manifest.reference, gene.digest(manifest)):
+            return True
+        try:
+            parent = self.parent_of(child)
+        except (LearngeneNotFound, CorruptLearngene):
+            return False
+        return parent is not None and gene.unmeasured(parent) == gene.unmeasured(manifest)
+
     def publish(self, manifest: Manifest, pieces: Iterable[bytes | memoryview]) -> None:
         """Keep a learngene: its file first, its manifest last. The same again is no error, another under its name is.
 
@@ -142,7 +187,7 @@ class Catalog:
 
     def _converted(self, manifest: Manifest, dtype: str) -> TensorFile:
         """The learngene in another dtype; what an earlier process left is compared with what it should be."""
-        tensorfile.item_bytes(dtype)
+        header.item_bytes(dtype)
         stored = self.open(manifest)
         key = f"{manifest.weights.sha256}-{dtype.lower()}-{VERSION}"
         try:

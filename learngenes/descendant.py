@@ -1,48 +1,20 @@
-"""What can be said of a descendant before a byte of it is read: report, lineage, configuration for timm."""
+"""What can be said of a descendant before a byte of it is read: its document, and the configuration it loads by."""
 
 from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from typing import Any
 
-from learngenes.families import vit
+from learngenes.families import architectures, vit
+from learngenes.families.vit import Geometry
 from learngenes.gene import Manifest
-from learngenes.recipe import Fill, Recipe, Stored
+from learngenes.recipe import Recipe
+from learngenes.report import init_report, lineage
 
 CONFIG_KEY = "learngenes"
 """Our own data at the root of config.json, where every reader ignores it."""
-
-
-def init_report(recipe: Recipe, manifest: Manifest) -> dict[str, Any]:
-    """How many tensors and parameters are copied, computed, resized and fresh, and why the fresh ones are."""
-    report: dict[str, Any] = {
-        kind: {"tensors": 0, "parameters": 0} for kind in ("copied", "computed", "resized", "fresh")
-    }
-    for entry in recipe.entries:
-        kind = "copied" if isinstance(entry.source, Stored) else "fresh"
-        report[kind]["tensors"] += 1
-        report[kind]["parameters"] += math.prod(entry.shape)
-    fresh = [entry.name for entry in recipe.entries if isinstance(entry.source, Fill)]
-    classes, own = recipe.geometry.classes, manifest.geometry.classes
-    report["notes"] = (
-        [f"{' and '.join(fresh)} are fresh: {classes} classes were asked for, the learngene knows {own}"]
-        if fresh
-        else []
-    )
-    return report
-
-
-def lineage(recipe: Recipe) -> list[dict[str, Any]]:
-    """For every tensor where its values come from."""
-    rows: list[dict[str, Any]] = []
-    for entry in recipe.entries:
-        match entry.source:
-            case Stored(name):
-                rows.append({"tensor": entry.name, "stored": name})
-            case Fill(init, seed):
-                rows.append({"tensor": entry.name, "fill": init, "seed": seed})
-    return rows
 
 
 def document(recipe: Recipe, manifest: Manifest) -> dict[str, Any]:
@@ -61,8 +33,8 @@ def document(recipe: Recipe, manifest: Manifest) -> dict[str, Any]:
         "dtype": recipe.dtype,
         "keys": recipe.keys,
         "num_classes": geometry.classes,
-        "params": vit.parameters(geometry),
-        "macs": vit.macs(geometry),
+        "params": architectures.parameters(geometry),
+        "macs": architectures.macs(geometry),
         "quality": quality,
         "init_report": init_report(recipe, manifest),
         "layer_map": list(recipe.layer_map),
@@ -72,16 +44,36 @@ def document(recipe: Recipe, manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def timm_config(recipe: Recipe, manifest: Manifest, *, id: str) -> bytes:
-    """config.json: loads in timm from 0.9.12 on and through transformers' TimmWrapper.
+def model_config(recipe: Recipe, manifest: Manifest, *, id: str) -> bytes:
+    """config.json: what timm loads, or for a network that is no plain ViT what training.loaders.load_model does."""
+    geometry = recipe.geometry
+    own: dict[str, Any] = {
+        "id": id,
+        "learngene": recipe.learngene,
+        "method": manifest.method,
+        "layer_map": list(recipe.layer_map),
+        "params": architectures.parameters(geometry),
+    }
+    config: dict[str, Any]
+    if isinstance(geometry, Geometry):
+        config = _timm_config(geometry, recipe, manifest) | {CONFIG_KEY: own}
+    else:
+        config = {"num_classes": geometry.classes, "num_features": geometry.width}
+        config[CONFIG_KEY] = own | {"family": recipe.family, "geometry": asdict(geometry)}
+    return json.dumps(config, indent=2).encode() + b"\n"
+
+
+def _timm_config(geometry: Geometry, recipe: Recipe, manifest: Manifest) -> dict[str, Any]:
+    """Loads in timm from 0.9.12 on and through transformers' TimmWrapper.
 
     timm raises TypeError for an unknown key in pretrained_cfg or model_args, and TimmWrapper for `num_classes` in
     model_args: our own facts stand at the root. Labels are given only if the head is the learngene's own.
     """
-    geometry, normalization = recipe.geometry, manifest.normalization
+    normalization = manifest.normalization
+    mean, std = _per_channel(normalization.mean, geometry), _per_channel(normalization.std, geometry)
     size = [geometry.channels, geometry.image, geometry.image]
-    labels = list(manifest.labels) if manifest.labels and geometry.classes == manifest.geometry.classes else None
-    config = {
+    labels = recipe.labels or (manifest.labels if geometry.classes == manifest.geometry.classes else ())
+    return {
         "architecture": vit.timm_architecture(geometry),
         "num_classes": geometry.classes,
         "num_features": geometry.width,
@@ -95,22 +87,23 @@ def timm_config(recipe: Recipe, manifest: Manifest, *, id: str) -> bytes:
             "interpolation": normalization.interpolation,
             "crop_pct": normalization.crop_pct,
             "crop_mode": "center",
-            "mean": list(normalization.mean),
-            "std": list(normalization.std),
+            "mean": mean,
+            "std": std,
             "num_classes": geometry.classes,
-            "label_names": labels,
+            "label_names": list(labels) or None,
             "pool_size": None,
             "first_conv": "patch_embed.proj",
             "classifier": "head",
             "license": manifest.license,
             "description": f"ViT of depth {geometry.depth}, width {geometry.width} from {recipe.learngene}",
         },
-        CONFIG_KEY: {
-            "id": id,
-            "learngene": recipe.learngene,
-            "method": manifest.method,
-            "layer_map": list(recipe.layer_map),
-            "params": vit.parameters(geometry),
-        },
     }
-    return json.dumps(config, indent=2).encode() + b"\n"
+
+
+def _per_channel(values: tuple[float, ...], geometry: Geometry) -> list[float]:
+    """One value a channel: repeated, or for a single channel the mean of them all."""
+    if geometry.channels == len(values):
+        return list(values)
+    if geometry.channels == 1:
+        return [math.fsum(values) / len(values)]
+    return [values[i % len(values)] for i in range(geometry.channels)]

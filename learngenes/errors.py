@@ -4,7 +4,8 @@
     ├── InvalidValue            a value that can't be, with what would be
     │   ├── UnknownName         a key, method, option or dtype nobody knows; names the nearest known one
     │   ├── InvalidKey          a store key or learngene name that could leave its place
-    │   └── UnsupportedSize     a size this learngene can't take; carries the legal space and the nearest size
+    │   ├── UnsupportedSize     a size this learngene can't take; carries the legal space and the nearest size
+    │   └── NeedsLearning       a size that has to be fitted first; carries the sizes that are ready
     ├── BadTensorFile           bytes that are not the safetensors we accept
     ├── BadManifest             a manifest that does not describe a learngene
     ├── BadRecipe               a recipe that can't be computed
@@ -66,6 +67,19 @@ class UnsupportedSize(InvalidValue):
 
     def __init__(self, message: str, *, space: SizeSpace, nearest: Size) -> None:
         self.space, self.nearest = space, nearest
+        super().__init__(message)
+
+
+class NeedsLearning(InvalidValue):
+    """A size that this learngene can take once it has been fitted to it on a little data.
+
+    size: the one asked for; ready: the sizes that can be had at once, nearest first.
+    """
+
+    code = "needs-learning"
+
+    def __init__(self, message: str, *, size: Size, ready: tuple[Size, ...]) -> None:
+        self.size, self.ready = size, ready
         super().__init__(message)
 
 

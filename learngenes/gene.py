@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from learngenes import config
 from learngenes.errors import BadManifest, CorruptLearngene, LearngenesError
+from learngenes.families.architectures import Family
 from learngenes.families.vit import Geometry
-from learngenes.sizes import SizeSpace
+from learngenes.header import INDEX
+from learngenes.sizes import Size, SizeSpace
 from learngenes.store import check_name
 from learngenes.tensorfile import TensorFile
 
@@ -48,6 +50,14 @@ class Normalization:
 
 
 @dataclass(frozen=True, slots=True)
+class Parent:
+    """The learngene whose tensors this one completes: `name@version`, and the sha256 of that version's manifest."""
+
+    learngene: str
+    manifest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Quality:
     """One measurement of a descendant. epochs_after: of training after initialization; 0 is untuned.
 
@@ -73,13 +83,14 @@ class Manifest:
     geometry: of the network it was learned in; space: sizes it can take; varies: what a request may change.
     method_facts: the method's own, such as the stage counts of SWS; labels: class names in label order.
     ancestor, training: where it comes from, as recorded by the command that learned it.
+    parent: of a learngene fitted to one size; what it does not store itself is its parent's.
     """
 
     name: str
     version: int
     method: str
     method_version: int
-    family: Literal["vit"]
+    family: Family
     geometry: Geometry
     space: SizeSpace
     varies: tuple[str, ...]
@@ -93,6 +104,7 @@ class Manifest:
     license: str = "apache-2.0"
     data_license: str = "unknown"
     description: str = ""
+    parent: Parent | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -112,14 +124,16 @@ class Manifest:
 
     @property
     def dtype(self) -> str:
-        """The dtype its tensors are stored in; F32 if they are not all of one."""
-        dtypes = {tensor.dtype for tensor in self.weights.tensors.values()}
+        """The dtype its tensors are stored in, index lists aside; F32 if they are not all of one."""
+        dtypes = {tensor.dtype for tensor in self.weights.tensors.values()} - {INDEX}
         return dtypes.pop() if len(dtypes) == 1 else "F32"
 
 
 def to_json(manifest: Manifest) -> bytes:
     """The canonical form, for people too: sorted keys, two spaces. Equal manifests give equal bytes."""
     table = asdict(manifest) | {"schema": SCHEMA}
+    if manifest.parent is None:
+        del table["parent"]  # as it was before there were parents: digests stay
     return json.dumps(table, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
@@ -143,9 +157,19 @@ def from_json(raw: bytes) -> Manifest:
     return manifest
 
 
+def fitted_name(name: str, size: Size) -> str:
+    """What the learngene is called that fits learngene `name` to one size."""
+    return f"{name}-depth{size.depth}-width{size.width}"
+
+
 def digest(manifest: Manifest) -> str:
     """sha256 of the canonical form: pins name, version, every fact and, through `weights`, every byte."""
     return hashlib.sha256(to_json(manifest)).hexdigest()
+
+
+def unmeasured(manifest: Manifest) -> Manifest:
+    """The learngene without its measurements and version number: equal for versions that differ in these alone."""
+    return replace(manifest, version=1, quality=())
 
 
 def weigh(tensors: TensorFile) -> Weights:

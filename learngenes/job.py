@@ -1,186 +1,63 @@
-"""A learning run: what is to be learned, from which images, how long, and what came of it. Free of torch."""
+"""A learning run: what is to be learned, and what came of it. Free of torch. Its tables are in job_options."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
-from learngenes.errors import InvalidValue, UnknownName
+from learngenes.errors import InvalidValue
 from learngenes.families.vit import Geometry
+from learngenes.job_options import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    SOURCES,
+    AncestorOptions,
+    DataOptions,
+    Input,
+    TrainingOptions,
+)
 from learngenes.store import check_name
+from learngenes.tensorfile import IndexArray
 
-SOURCES = ("parquet:<file>", "folder:<directory>", "digits:train", "digits:test")
-"""The data sets we open; relative paths start at the data directory of the run."""
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+__all__ = [
+    "IMAGENET_MEAN",
+    "IMAGENET_STD",
+    "SOURCES",
+    "AncestorOptions",
+    "DataOptions",
+    "FloatArray",
+    "Input",
+    "LearnJob",
+    "Learned",
+    "Learner",
+    "Report",
+    "Stopped",
+    "TrainingOptions",
+    "identity",
+]
 
 FloatArray = np.ndarray[Any, np.dtype[np.float32]]
 Report = Callable[[dict[str, Any]], None]
 """Receives events: JSON values only, each with its name under `event`."""
-
-
-@dataclass(frozen=True, slots=True)
-class DataOptions:
-    """Where images come from and how they are varied.
-
-    train, test: one of SOURCES. mean, std: per channel, of pixel values scaled to 0..1.
-    augment: `timm` is timm's ImageNet training transform; `light` resizes all images once into memory and then
-    crops and flips whole batches, for small images; `none` shows each image as the test does.
-    padding: pixels of reflection around the image before the light crop.
-    flip, erase: probabilities. scale: smallest and largest area of the timm crop.
-    auto_augment: timm's notation, e.g. `rand-m9-mstd0.5-inc1`; empty for none.
-    repeats: times each image drawn appears in a row, each varied anew (repeated augmentation of DeiT's recipe).
-    crop_pct: share of the side that the test's central crop keeps (`light` has no such crop).
-    license: of the images, for the record.
-    """
-
-    train: str
-    test: str
-    mean: tuple[float, ...] = IMAGENET_MEAN
-    std: tuple[float, ...] = IMAGENET_STD
-    augment: Literal["timm", "light", "none"] = "timm"
-    padding: int = 4
-    flip: float = 0.5
-    scale: tuple[float, float] = (0.08, 1.0)
-    color_jitter: float = 0.4
-    auto_augment: str = ""
-    erase: float = 0.0
-    repeats: int = 1
-    interpolation: Literal["bilinear", "bicubic"] = "bicubic"
-    crop_pct: float = 0.875
-    license: str = "unknown"
-
-    def __post_init__(self) -> None:
-        for spec in (self.train, self.test):
-            kind, _, rest = spec.partition(":")
-            if kind not in ("parquet", "folder", "digits") or not rest:
-                raise UnknownName("data set", spec, SOURCES)
-            if kind == "digits" and rest not in ("train", "test"):
-                raise UnknownName("data set", spec, ("digits:train", "digits:test"))
-        if len(self.mean) != len(self.std) or not all(s > 0 for s in self.std):
-            raise InvalidValue(f"std has one value above 0 per entry of mean, got {self.std} for {self.mean}")
-        _within("flip", self.flip, 0, 1)
-        _within("erase", self.erase, 0, 1)
-        _within("padding", self.padding, 0, math.inf)
-        _within("repeats", self.repeats, 1, math.inf)
-        _within("crop_pct", self.crop_pct, 0.1, 1)
-        if not 0 < self.scale[0] <= self.scale[1] <= 1:
-            raise InvalidValue(f"scale is a smallest and a largest area within 0..1, got {self.scale}")
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingOptions:
-    """One optimisation: AdamW, linear warm-up, cosine to min_lr, all per step.
-
-    batch: images per step over all ranks; what is left of an epoch after whole batches is dropped.
-    warmup_lr: rate of the first step. clip_grad: largest gradient norm, 0 for no clipping.
-    mixup, cutmix: parameters of their Beta distributions, 0 for off. ema_decay: of the averaged weights, which are
-    then the ones kept; 0 for off. fused_attention: timm's choice of attention kernel; on a CPU and few tokens the
-    unfused one is faster. workers: processes that prepare batches; 0 prepares them in the training process.
-    checkpoint_minutes: between saves inside an epoch; report_seconds: between `step` events.
-    """
-
-    epochs: int
-    batch: int
-    learning_rate: float
-    min_lr: float = 1e-5
-    warmup_epochs: float = 0.0
-    warmup_lr: float = 1e-6
-    weight_decay: float = 0.05
-    clip_grad: float = 0.0
-    drop_path: float = 0.0
-    mixup: float = 0.0
-    cutmix: float = 0.0
-    label_smoothing: float = 0.0
-    ema_decay: float = 0.0
-    precision: Literal["float32", "bfloat16"] = "float32"
-    compile: bool = False
-    fused_attention: bool = True
-    workers: int = 0
-    checkpoint_minutes: float = 5.0
-    report_seconds: float = 5.0
-
-    def __post_init__(self) -> None:
-        _within("epochs", self.epochs, 1, math.inf)
-        _within("batch", self.batch, 1, math.inf)
-        _within("workers", self.workers, 0, math.inf)
-        if not self.learning_rate > 0:
-            raise InvalidValue(f"learning_rate is above 0, got {self.learning_rate}")
-        _within("min_lr", self.min_lr, 0, self.learning_rate)
-        _within("warmup_epochs", self.warmup_epochs, 0, self.epochs)
-        for name in ("drop_path", "label_smoothing", "ema_decay"):
-            if not 0 <= getattr(self, name) < 1:
-                raise InvalidValue(f"{name} is at least 0 and below 1, got {getattr(self, name)}")
-        for name in (
-            "warmup_lr", "weight_decay", "clip_grad", "mixup", "cutmix", "checkpoint_minutes", "report_seconds"
-        ):  # fmt: skip
-            _within(name, getattr(self, name), 0, math.inf)
-        if (self.mixup or self.cutmix) and self.batch % 2:
-            raise InvalidValue(f"mixup and cutmix pair images and need an even batch, got {self.batch}")
-
-
-@dataclass(frozen=True, slots=True)
-class AncestorOptions:
-    """The network that teaches, and where its weights come from: exactly one of the last three.
-
-    architecture, arguments: of timm.create_model; classes and channels come from the geometry.
-    mean, std: the input it was trained on; empty for timm's own when pretrained, else the job's.
-    checkpoint: a safetensors file, relative to the data directory. pretrained: timm's published weights.
-    training: the same command trains it first.
-    """
-
-    architecture: str
-    arguments: dict[str, Any] = field(default_factory=dict)
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-    checkpoint: str | None = None
-    pretrained: bool = False
-    training: TrainingOptions | None = None
-
-    def __post_init__(self) -> None:
-        given = [
-            name
-            for name, there in (
-                ("checkpoint", self.checkpoint is not None),
-                ("pretrained", self.pretrained),
-                ("training", self.training is not None),
-            )
-            if there
-        ]
-        if len(given) != 1:
-            raise InvalidValue(
-                f"the ancestor's weights come from exactly one of checkpoint, pretrained and training, "
-                f"got {' and '.join(given) or 'none'}"
-            )
-        if self.checkpoint is not None and not self.checkpoint.endswith(".safetensors"):
-            raise InvalidValue(
-                f"ancestor checkpoints are .safetensors files, got {self.checkpoint!r}; "
-                f"other formats can run code when opened, so convert the file first"
-            )
-        if len(self.mean) != len(self.std):
-            raise InvalidValue(f"the ancestor's mean and std have one length, got {self.mean} and {self.std}")
-        for name in ("num_classes", "in_chans", "pretrained"):
-            if name in self.arguments:
-                raise InvalidValue(
-                    f"{name} is not among the ancestor's arguments; it follows from the geometry and the source"
-                )
+Table = TypeVar("Table", DataOptions, TrainingOptions, AncestorOptions)
 
 
 @dataclass(frozen=True, slots=True)
 class LearnJob:
-    """One learning run. options: the method's own table; name: of the learngene that comes of it."""
+    """One learning run. options: the method's own table; name: of the learngene that comes of it.
+
+    data, training, ancestor: tables that a method asks for with need_data and so on; each has some it does without.
+    """
 
     name: str
     method: str
     geometry: Geometry
-    data: DataOptions
-    training: TrainingOptions
+    data: DataOptions | None = None
+    training: TrainingOptions | None = None
     ancestor: AncestorOptions | None = None
     options: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
@@ -191,26 +68,86 @@ class LearnJob:
         check_name(self.name)
         if self.seed < 0:
             raise InvalidValue(f"seed is at least 0, got {self.seed}")
-        if len(self.data.mean) != self.geometry.channels:
-            raise InvalidValue(
-                f"mean and std have one value per channel: {self.geometry.channels}, got {len(self.data.mean)}"
-            )
-        if self.data.augment == "light" and self.data.padding >= self.geometry.image:
+        if self.data is not None:
+            self._check_channels("mean and std", len(self.data.mean))
+        if self.ancestor is not None and self.ancestor.mean:
+            self._check_channels("the ancestor's mean and std", len(self.ancestor.mean))
+        if self.data is None:
+            self._check_without_data()
+        elif self.data.augment == "light" and self.data.padding >= self.geometry.image:
             raise InvalidValue(
                 f"padding reflects the image and stays below its side {self.geometry.image}, got {self.data.padding}"
             )
 
+    def _check_channels(self, what: str, given: int) -> None:
+        if given != self.geometry.channels:
+            raise InvalidValue(f"{what} have one value per channel: {self.geometry.channels}, got {given}")
+
+    def _check_without_data(self) -> None:
+        """InvalidValue for what can't be without images."""
+        if self.training is not None:
+            raise InvalidValue("[training] needs images to train on; add [data], or remove [training]")
+        if self.ancestor is None:
+            return
+        if self.ancestor.training is not None:
+            raise InvalidValue("[ancestor.training] needs images to train on; add [data], or name a checkpoint")
+        if self.ancestor.checkpoint is not None and not self.ancestor.mean:
+            raise InvalidValue(
+                f"nothing says how images were normalised for {self.ancestor.checkpoint}; add ancestor.mean and "
+                f"ancestor.std, or [data]"
+            )
+
+    @property
+    def input(self) -> Input:
+        """How images are prepared for what is learned, as far as the job says it.
+
+        From [data], else the ancestor's mean and std. A job with neither learns nothing from images: ImageNet's
+        values where there are three channels, else 0.5.
+        """
+        if self.data is not None:
+            return self.data.input
+        if self.ancestor is not None and self.ancestor.mean:
+            return Input(self.ancestor.mean, self.ancestor.std)
+        if self.geometry.channels == len(IMAGENET_MEAN):
+            return Input(IMAGENET_MEAN, IMAGENET_STD)
+        return Input((0.5,) * self.geometry.channels, (0.5,) * self.geometry.channels)
+
+    def need_data(self) -> DataOptions:
+        """[data], or InvalidValue."""
+        return self._need("data", self.data)
+
+    def need_training(self) -> TrainingOptions:
+        """[training], or InvalidValue."""
+        return self._need("training", self.training)
+
+    def need_ancestor(self) -> AncestorOptions:
+        """[ancestor], or InvalidValue."""
+        return self._need("ancestor", self.ancestor)
+
+    def refuse(self, *tables: Literal["data", "training", "ancestor"]) -> None:
+        """InvalidValue if the job has a table that its method would not look at."""
+        for table in tables:
+            if getattr(self, table) is not None:
+                raise InvalidValue(f"method {self.method!r} has no use for [{table}]; remove the table")
+
+    def _need(self, name: str, table: Table | None) -> Table:
+        if table is None:
+            raise InvalidValue(f"method {self.method!r} needs [{name}]; add the table")
+        return table
+
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What a method learned: float32 tensors by name, and a record of the run in JSON values.
+    """What a method learned: float32 tensors and int32 rankings by name, and a record of the run in JSON values.
 
     facts: what the method needs to expand it, such as the stage counts of SWS.
+    input: how images are prepared for it; None is as the job says.
     """
 
-    tensors: Mapping[str, FloatArray]
+    tensors: Mapping[str, FloatArray | IndexArray]
     facts: Mapping[str, Any]
     record: Mapping[str, Any]
+    input: Input | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,12 +166,6 @@ class Learner(Protocol):
         self, job: LearnJob, *, run: Path, data: Path, report: Report, stop: Callable[[], bool]
     ) -> Learned | Stopped:
         """The learned tensors, or Stopped soon after `stop()` turned true."""
-
-
-def _within(name: str, value: float, least: float, most: float) -> None:
-    if not least <= value <= most:
-        limit = f"at least {least}" if most == math.inf else f"within {least}..{most}"
-        raise InvalidValue(f"{name} is {limit}, got {value}")
 
 
 _UNRELATED = ("workers", "checkpoint_minutes", "report_seconds", "license")

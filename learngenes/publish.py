@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from learngenes import gene, tensorfile
 from learngenes.catalog import Catalog
-from learngenes.gene import Manifest, Normalization, Quality
+from learngenes.errors import InvalidValue
+from learngenes.fit_job import FitJob
+from learngenes.gene import Manifest, Normalization, Parent, Quality
 from learngenes.job import Learned, LearnJob
 from learngenes.recipe import DTYPES
+from learngenes.sizes import SizeSpace, Steps
+from learngenes.store import check_name
 from learngenes.tensorfile import TensorFile
 from learngenes.zoo import METHODS
 
@@ -46,22 +50,88 @@ def describe(job: LearnJob, learned: Learned, file: TensorFile, *, version: int)
         method_version=method.version,
         family="vit",
         geometry=job.geometry,
-        space=method.space(job.geometry),
+        space=method.space(job.geometry, dict(learned.facts)),
         varies=method.varies,
         method_facts=dict(learned.facts),
         weights=gene.weigh(file),
-        normalization=Normalization(
-            mean=job.data.mean,
-            std=job.data.std,
-            interpolation=job.data.interpolation,
-            crop_pct=1.0 if job.data.augment == "light" else job.data.crop_pct,
-        ),
-        labels=tuple(record.pop("classes")),
+        normalization=Normalization(**asdict(learned.input or job.input)),
+        labels=tuple(record.pop("classes", ())),
         ancestor=record.pop("ancestor", None),
         training=record,
         license=job.license,
-        data_license=job.data.license,
+        data_license="unknown" if job.data is None else job.data.license,
         description=job.description,
     )
     method.plan(manifest, manifest.space.nearest(job.geometry.depth, job.geometry.width), method.options())
+    return manifest
+
+
+def publish_measured(manifest: Manifest, quality: Iterable[Quality], *, catalog: Catalog) -> Manifest:
+    """The learngene with more measurements, as its next version: the same file, the same everything else.
+
+    A measurement of what was measured before replaces the older one. Nothing is published where nothing changes.
+    """
+    newest = catalog.versions(manifest.name)[-1]
+    if manifest.version != newest:
+        raise InvalidValue(
+            f"{manifest.reference} is not the newest of its name, which is {manifest.name}@{newest}: "
+            f"measure that one, or measurements of it would be lost"
+        )
+    merged = {_subject(old): old for old in manifest.quality}
+    merged |= {_subject(new): new for new in quality}
+    if tuple(merged.values()) == manifest.quality:
+        return manifest
+    measured = replace(manifest, version=newest + 1, quality=tuple(merged.values()))
+    catalog.publish(measured, [catalog.open(manifest).view])
+    return measured
+
+
+def _subject(quality: Quality) -> Quality:
+    """What was measured, without what came of it and by which command."""
+    return replace(quality, value=0.0, n=0, command="")
+
+
+def check_fit(job: FitJob, parent: Manifest) -> str:
+    """What the learngene will be called that fits `parent` to the job's size; the reason where it can't be fitted."""
+    if not METHODS[parent.method].fits:
+        raise InvalidValue(
+            f"learngene {parent.reference} is of method {parent.method!r}, whose sizes need no fitting; build one"
+        )
+    if parent.parent is not None:
+        raise InvalidValue(
+            f"learngene {parent.reference} was itself fitted to one size; fit {parent.parent.learngene}, "
+            f"which it comes from"
+        )
+    parent.space.check(job.depth, job.width, learngene=parent.reference)
+    return check_name(gene.fitted_name(parent.name, job.size))
+
+
+def publish_fitted(
+    job: FitJob, parent: Manifest, learned: Learned, *, catalog: Catalog, dtype: str = "f32"
+) -> Manifest:
+    """Keep what a size needs beside its parent's tensors, as a learngene of that one size; returns its manifest."""
+    name = check_fit(job, parent)
+    file = TensorFile(b"".join(tensorfile.write(learned.tensors, DTYPES[dtype])))
+    manifest = Manifest(
+        name=name,
+        version=(catalog.versions(name) or [0])[-1] + 1,
+        method=parent.method,
+        method_version=parent.method_version,
+        family=parent.family,
+        geometry=parent.geometry,
+        space=SizeSpace(Steps(job.depth, job.depth), Steps(job.width, job.width)),
+        varies=tuple(what for what in parent.varies if what not in ("depth", "width")),
+        method_facts=parent.method_facts | dict(learned.facts),
+        weights=gene.weigh(file),
+        normalization=parent.normalization,
+        labels=parent.labels,
+        ancestor=parent.ancestor,
+        training=dict(learned.record),
+        license=parent.license,
+        data_license=job.data.license,
+        description=f"{parent.reference} fitted to depth {job.depth}, width {job.width}",
+        parent=Parent(parent.reference, gene.digest(parent)),
+    )
+    METHODS[manifest.method].plan(manifest, job.size, METHODS[manifest.method].options())
+    catalog.publish(manifest, [file.view])
     return manifest

@@ -2,89 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
-import safetensors.torch
-import torch
 from torch import nn
 
+from learngenes import preparation
+from learngenes.curves import TOP1
+from learngenes.errors import InvalidValue
+from learngenes.families.vit import Geometry
 from learngenes.gene import Manifest, Quality
 from learngenes.initialize import Request, initialize
 from learngenes.job import DataOptions
 from learngenes.recipe import Recipe
 from learngenes.stream import assemble, stream
-from learngenes.tensorfile import TensorFile
+from learngenes.tensorfile import Tensors
+from learngenes.training import loaders, vit
 from learngenes.training.augment import Normalise, TestBatches
 from learngenes.training.data import ImageSet
 from learngenes.training.evaluate import accuracy
-from learngenes.training.vit import choose_attention, network
+from learngenes.training.vit import choose_attention
 
 
 def measure(
     manifest: Manifest,
-    tensors: TensorFile,
+    tensors: Tensors,
     *,
     depths: Iterable[int],
     images: ImageSet,
     source: str,
     command: str,
+    widths: Sequence[int] = (),
     precision: str = "float32",
     options: DataOptions | None = None,
 ) -> Iterator[Quality]:
-    """Top-1 accuracy (0..1) of the untuned descendant at each depth, one at a time.
+    """Top-1 accuracy (0..1) of the untuned descendant at each depth and width, one at a time, deepest last.
 
     source: the spec the images were opened by, such as `parquet:cifar100/test.parquet`; command: for the record.
-    options: how images are prepared, if not as the manifest says.
+    widths: the learngene's own without any. options: how images are prepared, if not as the manifest says.
     """
     geometry = manifest.geometry
     options = options or data_options(manifest, source)
-    dataset, split = _called(source)
+    dataset, split = preparation.called(source)
+    head = preparation.head_for(manifest, images.classes)
     batches = TestBatches(images, options=options, geometry=geometry)
     for depth in depths:
-        recipe = initialize(manifest, Request(depth=depth))
-        model = load(recipe, tensors)
-        correct, n = accuracy(
-            model, (batches[i] for i in range(len(batches))), normalise=Normalise(options), precision=precision
-        )
-        yield Quality(
-            depth=depth,
-            width=geometry.width,
-            dataset=dataset,
-            split=split,
-            metric="top1",
-            value=correct / n,
-            n=n,
-            epochs_after=0,
-            seed=manifest.training.get("seed", 0),
-            command=command,
-        )
+        for width in widths or (manifest.space.width.nearest(geometry.width),):
+            model = load(initialize(manifest, Request(depth=depth, width=width, **head)), tensors)
+            correct, n = accuracy(
+                model, (batches[i] for i in range(len(batches))), normalise=Normalise(options), precision=precision
+            )
+            yield Quality(
+                depth=depth,
+                width=width,
+                dataset=dataset,
+                split=split,
+                metric=TOP1,
+                value=correct / n,
+                n=n,
+                epochs_after=0,
+                seed=manifest.training.get("seed", 0),
+                command=command,
+            )
 
 
-def load(recipe: Recipe, tensors: TensorFile) -> nn.Module:
-    """The descendant as a timm model in evaluation mode, from the very bytes that would be served."""
-    state = safetensors.torch.load(b"".join(stream(assemble(recipe, tensors))))
-    model = network(recipe.geometry)
-    model.load_state_dict({name: tensor.to(torch.float32) for name, tensor in state.items()}, strict=True)
+def load(recipe: Recipe, tensors: Tensors, *, drop_path: float = 0.0) -> nn.Module:
+    """The descendant as a torch module in evaluation mode, from the very bytes that would be served.
+
+    drop_path: for training it, of plain ViTs only.
+    """
+    geometry = recipe.geometry
+    if not drop_path:
+        empty = loaders.network(geometry)
+    elif isinstance(geometry, Geometry):
+        empty = vit.network(geometry, drop_path=drop_path)
+    else:
+        raise InvalidValue(f"a network of family {recipe.family!r} trains without drop_path, got {drop_path}")
+    model = loaders.fill(empty, b"".join(stream(assemble(recipe, tensors))))
     choose_attention(model, fused=False)
     return model.eval()
 
 
-def _called(source: str) -> tuple[str, str]:
-    """Data set and split: `digits:test` is digits, test; `parquet:cifar100/test.parquet` is cifar100, test."""
-    kind, _, place = source.partition(":")
-    return (kind, place) if kind == "digits" else (Path(place).parent.name or kind, Path(place).stem)
-
-
 def data_options(manifest: Manifest, source: str) -> DataOptions:
-    """How a learngene's images are prepared: resized straight to its side where nothing is cropped."""
-    normalization = manifest.normalization
-    return DataOptions(
-        train=source,
-        test=source,
-        mean=normalization.mean,
-        std=normalization.std,
-        augment="light" if normalization.crop_pct == 1.0 else "none",
-        crop_pct=normalization.crop_pct,
-        interpolation=normalization.interpolation,
-    )
+    """How a learngene's test images are prepared."""
+    options = preparation.data_options(manifest, train=source, test=source)
+    return options if options.augment == "light" else replace(options, augment="none")

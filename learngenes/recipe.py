@@ -9,47 +9,22 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-from learngenes import config
+from learngenes import config, sources
 from learngenes.errors import BadRecipe, LearngenesError
-from learngenes.families import vit
-from learngenes.families.vit import Geometry, Shape
-from learngenes.tensorfile import Layout, item_bytes, layout
+from learngenes.families import architectures
+from learngenes.families.architectures import Architecture, Family
+from learngenes.families.vit import Shape
+from learngenes.header import Layout, item_bytes, layout
+from learngenes.source_json import from_table, to_table
+from learngenes.sources import Source
 
 FORMAT = 1
 DTYPES = {"f32": "F32", "f16": "F16", "bf16": "BF16"}
 """What a request calls a dtype, and what safetensors calls it."""
 
-Init = Literal["zeros", "ones", "truncated_normal"]
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """The bytes of a tensor of the learngene, rounded if the descendant's dtype is another."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Fill:
-    """Fresh values: zeros, ones, or a normal of standard deviation 0.02 cut at two of them.
-
-    seed: of the counter-based generator; only `truncated_normal` draws from it.
-    """
-
-    init: Init
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.init not in get_args(Init):
-            raise BadRecipe(f"fill {self.init!r} is none of {', '.join(get_args(Init))}")
-        if type(self.seed) is not int or not 0 <= self.seed < 1 << 64:
-            raise BadRecipe(f"a seed is a whole number of 0 to 2**64 - 1, got {self.seed!r}")
-
-
-Source = Stored | Fill
-"""The closed set of sources. A new one is a class here, a case in formulas.py, and golden bytes."""
+KEYS = ("timm",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +38,7 @@ class Entry:
     def __post_init__(self) -> None:
         if not (isinstance(self.name, str) and all(type(n) is int and n >= 0 for n in self.shape)):
             raise BadRecipe(f"tensor {self.name!r} can't have shape {self.shape!r}")
+        sources.check(self.source, self.shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +49,19 @@ class Recipe:
     formulas: version of the formulas; dtype: F32, F16 or BF16; keys: whose tensor names these are.
     layer_map: for each block the index of the stage or layer it comes from.
     entries: sorted by name, which is the order of the file.
+    labels: class names, where they are not the learngene's own.
     """
 
     learngene: str
     manifest: str
     formulas: int
-    family: Literal["vit"]
-    geometry: Geometry
+    family: Family
+    geometry: Architecture
     dtype: str
     keys: Literal["timm"]
     layer_map: tuple[int, ...]
     entries: tuple[Entry, ...]
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         item_bytes(self.dtype)
@@ -92,7 +70,11 @@ class Recipe:
             raise BadRecipe("the entries of a recipe are sorted by name, each name once")
         if len(self.layer_map) != self.geometry.depth:
             raise BadRecipe(f"the layer map has {len(self.layer_map)} blocks, the network {self.geometry.depth}")
-        if {entry.name: entry.shape for entry in self.entries} != vit.shapes(self.geometry):
+        if self.labels and len(self.labels) != self.geometry.classes:
+            raise BadRecipe(f"{len(self.labels)} labels for a head of {self.geometry.classes} classes")
+        if architectures.family(self.geometry) != self.family:
+            raise BadRecipe(f"the geometry is not one of family {self.family!r}")
+        if {entry.name: entry.shape for entry in self.entries} != architectures.shapes(self.geometry):
             raise BadRecipe("the entries are not the tensors of the network")
 
 
@@ -111,7 +93,9 @@ def to_json(recipe: Recipe) -> bytes:
     table: dict[str, Any] = {field.name: getattr(recipe, field.name) for field in fields(recipe)}
     table["format"] = FORMAT
     table["geometry"] = asdict(recipe.geometry)
-    table["entries"] = [[e.name, e.shape, _source_to_json(e.source)] for e in recipe.entries]
+    table["entries"] = [[e.name, e.shape, to_table(e.source)] for e in recipe.entries]
+    if not recipe.labels:
+        del table["labels"]  # as it was before there were labels: digests stay
     return json.dumps(table, sort_keys=True, separators=(",", ":")).encode()
 
 
@@ -121,7 +105,7 @@ def from_json(raw: bytes) -> Recipe:
         table = json.loads(raw)
         if table.pop("format", None) != FORMAT:
             raise BadRecipe(f"this is not a recipe of format {FORMAT}")
-        entries = tuple(Entry(name, tuple(shape), _source_from_json(s)) for name, shape, s in table.pop("entries"))
+        entries = tuple(Entry(name, tuple(shape), from_table(s)) for name, shape, s in table.pop("entries"))
         return config.parse(table | {"entries": entries}, Recipe, where="recipe")
     except BadRecipe:
         raise
@@ -132,20 +116,3 @@ def from_json(raw: bytes) -> Recipe:
 def derive_seed(seed: int, name: str) -> int:
     """A seed of its own for each fresh tensor, so that no two share their values."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8], "little")
-
-
-def _source_to_json(source: Source) -> dict[str, Any]:
-    match source:
-        case Stored(name):
-            return {"stored": name}
-        case Fill(init, seed):
-            return {"fill": init, "seed": seed}
-
-
-def _source_from_json(table: dict[str, Any]) -> Source:
-    match table:
-        case {"stored": str(name), **rest} if not rest:
-            return Stored(name)
-        case {"fill": init, "seed": seed, **rest} if not rest:
-            return Fill(init, seed)
-    raise BadRecipe(f"no source is written {table!r}")

@@ -45,6 +45,10 @@ class Steps:
         above = min(below + self.step, self.last)
         return above if abs(above - value) < abs(value - below) else below
 
+    def within(self, other: Steps) -> bool:
+        """Whether every member is one of other's."""
+        return self.first in other and self.last in other and (self.first == self.last or self.step % other.step == 0)
+
     def __str__(self) -> str:
         if self.first == self.last:
             return str(self.first)
@@ -62,6 +66,10 @@ class SizeSpace:
     def nearest(self, depth: int, width: int) -> Size:
         """The legal size closest to depth x width, which may be anything."""
         return Size(self.depth.nearest(depth), self.width.nearest(width))
+
+    def within(self, other: SizeSpace) -> bool:
+        """Whether every size is one of other's."""
+        return self.depth.within(other.depth) and self.width.within(other.width)
 
     def check(self, depth: int, width: int, *, learngene: str) -> Size:
         """The size, if it is legal; UnsupportedSize with the way out otherwise."""

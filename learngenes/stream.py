@@ -7,10 +7,16 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
+from learngenes import sources
 from learngenes.errors import BadRecipe
-from learngenes.formulas import VERSION, compute, fresh
-from learngenes.recipe import Entry, Fill, Recipe, digest, file_layout
-from learngenes.tensorfile import TensorFile, encode, item_bytes
+from learngenes.formulas import VERSION, compute
+from learngenes.fresh import fresh
+from learngenes.header import INDEX, item_bytes
+from learngenes.recipe import Entry, Recipe, digest, file_layout
+from learngenes.sources import Fill, Stored
+from learngenes.tensorfile import TensorFile, Tensors, encode
 
 CHUNK_BYTES = 1 << 20
 """Largest piece of a stream: the knee of throughput; larger ones only make other clients wait."""
@@ -18,8 +24,9 @@ CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Bytes [start, stop) of the learngene's file."""
+    """Bytes [start, stop) of one of the learngene's files."""
 
+    file: TensorFile
     start: int
     stop: int
 
@@ -52,13 +59,13 @@ class VirtualFile:
     dtype: str
     starts: tuple[int, ...]
     segments: tuple[Segment, ...]
-    tensors: TensorFile
+    tensors: Tensors
 
 
-def assemble(recipe: Recipe, tensors: TensorFile) -> VirtualFile:
+def assemble(recipe: Recipe, tensors: Tensors, *, converted: Tensors | None = None) -> VirtualFile:
     """The virtual file of a recipe over its learngene's tensors; BadRecipe if they do not fit.
 
-    tensors may hold the learngene in its stored dtype or converted to the recipe's: where the dtypes agree, stored
+    tensors: as stored, what every formula reads. converted: the same in the recipe's dtype. Where dtypes agree, stored
     tensors are sent as they lie and neighbours are joined to one span; otherwise they are rounded one at a time.
     """
     if recipe.formulas != VERSION:
@@ -66,12 +73,13 @@ def assemble(recipe: Recipe, tensors: TensorFile) -> VirtualFile:
     plan = file_layout(recipe)
     starts: list[int] = [0]
     segments: list[Segment] = [plan.header]
+    _check(recipe, tensors)
     for entry in recipe.entries:
         start = plan.tensors[entry.name].start
-        for segment, offset in _segments(entry, recipe.dtype, tensors):
+        for segment, offset in _segments(entry, recipe.dtype, converted or tensors):
             last = segments[-1]
-            if isinstance(segment, Span) and isinstance(last, Span) and last.stop == segment.start:
-                segments[-1] = Span(last.start, segment.stop)
+            if isinstance(segment, Span) and isinstance(last, Span) and _adjoin(last, segment):
+                segments[-1] = Span(segment.file, last.start, segment.stop)
             else:
                 starts.append(start + offset)
                 segments.append(segment)
@@ -108,12 +116,12 @@ def view(file: VirtualFile, segment: Segment) -> memoryview:
     match segment:
         case bytes():
             return memoryview(segment)
-        case Span(start, stop):
-            return file.tensors.view[start:stop]
+        case Span(stored, start, stop):
+            return stored.view[start:stop]
         case Fresh(fill, first, last):
             return encode(fresh(fill, first, last), file.dtype)
         case Entry(_, shape, source):
-            return encode(compute(source, shape, file.tensors.array), file.dtype)
+            return encode(compute(source, shape, file.tensors), file.dtype)
 
 
 def cut(data: memoryview, first: int, last: int, chunk_bytes: int = CHUNK_BYTES) -> Iterator[memoryview]:
@@ -123,16 +131,43 @@ def cut(data: memoryview, first: int, last: int, chunk_bytes: int = CHUNK_BYTES)
         yield data[at : min(at + chunk_bytes, last)]
 
 
-def _segments(entry: Entry, dtype: str, tensors: TensorFile) -> Iterator[tuple[Segment, int]]:
+def _segments(entry: Entry, dtype: str, tensors: Tensors) -> Iterator[tuple[Segment, int]]:
     """The segments of one tensor and where each starts in it, in bytes."""
-    if isinstance(entry.source, Fill):
-        size = math.prod(entry.shape)
-        for at in range(0, size, FRESH_ELEMENTS):
-            yield Fresh(entry.source, at, min(at + FRESH_ELEMENTS, size)), at * item_bytes(dtype)
-        return
-    stored = tensors.tensors.get(entry.source.name)
-    if stored is None:
-        raise BadRecipe(f"{entry.name} comes from {entry.source.name!r}, which the learngene does not hold")
-    if stored.shape != entry.shape:
-        raise BadRecipe(f"{entry.name} is {entry.shape} but {entry.source.name!r} is {stored.shape}")
-    yield (Span(stored.start, stored.stop) if stored.dtype == dtype else entry), 0
+    match entry.source:
+        case Fill():
+            size = math.prod(entry.shape)
+            for at in range(0, size, FRESH_ELEMENTS):
+                yield Fresh(entry.source, at, min(at + FRESH_ELEMENTS, size)), at * item_bytes(dtype)
+        case Stored(name):
+            file = tensors.holder(name)
+            assert file is not None
+            stored = file.tensors[name]
+            yield (Span(file, stored.start, stored.stop) if stored.dtype == dtype else entry), 0
+        case _:
+            yield entry, 0
+
+
+def _adjoin(first: Span, second: Span) -> bool:
+    return first.file is second.file and first.stop == second.start
+
+
+def _check(recipe: Recipe, tensors: Tensors) -> None:
+    """BadRecipe unless everything the recipe reads is there and as large as it has to be."""
+    rankings: dict[tuple[str, int], str] = {}
+    for entry in recipe.entries:
+        for name, shape in sources.stored_names(entry.source, entry.shape):
+            file = tensors.holder(name)
+            if file is None or file.tensors[name].dtype == INDEX:
+                raise BadRecipe(f"{entry.name} comes from {name!r}, which the learngene does not hold")
+            found = file.tensors[name].shape
+            if math.prod(found) != math.prod(shape) or (isinstance(entry.source, Stored) and found != shape):
+                raise BadRecipe(f"{entry.name} is {shape} but {name!r} is {found}")
+        rankings |= dict.fromkeys(sources.rankings(entry.source, entry.shape), entry.name)
+    for (name, length), where in rankings.items():
+        file = tensors.holder(name)
+        if file is None:
+            raise BadRecipe(f"{where} is chosen by importance, and the learngene does not hold the scores {name!r}")
+        place = file.tensors[name]
+        ranked = (place.dtype, place.shape) == (INDEX, (length,))
+        if not (ranked and np.array_equal(np.sort(file.indices(name)), np.arange(length))):
+            raise BadRecipe(f"{name!r} is not a ranking of {length} indices")

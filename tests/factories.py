@@ -57,7 +57,7 @@ def learngene(
         method_version=METHODS["sws"].version,
         family="vit",
         geometry=geometry,
-        space=METHODS["sws"].space(geometry),
+        space=METHODS["sws"].space(geometry, {}),
         varies=METHODS["sws"].varies,
         method_facts={"stages": list(stages)},
         weights=gene.weigh(TensorFile(raw)),

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from learngenes.catalog import Catalog
 from learngenes.families import vit
 from learngenes.initialize import Request, initialize
-from learngenes.recipe import Stored
+from learngenes.sources import Stored
 from learngenes.store.local import LocalStore
 
 
@@ -41,13 +41,14 @@ def create_app(data: Path) -> FastAPI:
 
     def build(asked: Asked, device: Literal["cpu", "meta"]) -> Response:
         recipe = initialize(catalog.get(asked.learngene), Request(depth=asked.depth))
-        stored = tensors[asked.learngene]
+        geometry, stored = recipe.geometry, tensors[asked.learngene]
+        assert isinstance(geometry, vit.Geometry)
         state = {e.name: stored[e.source.name] for e in recipe.entries if isinstance(e.source, Stored)}
         with torch.device(device):
             model = timm.create_model(
-                vit.timm_architecture(recipe.geometry),
-                num_classes=recipe.geometry.classes,
-                **vit.timm_arguments(recipe.geometry),
+                vit.timm_architecture(geometry),
+                num_classes=geometry.classes,
+                **vit.timm_arguments(geometry),
             )
         if device == "meta":
             # Repeated blocks share storage here, which safetensors refuses: every tensor gets its own.

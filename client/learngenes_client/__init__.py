@@ -20,8 +20,10 @@ from learngenes_client.errors import (
     InvalidRequest,
     LearngeneNotFound,
     MissingPackage,
+    NeedsLearning,
     NetworkError,
     NotFound,
+    NotInTimm,
     ServiceError,
     ServiceUnavailable,
     Stalled,
@@ -29,16 +31,28 @@ from learngenes_client.errors import (
     Unreachable,
     UnsupportedSize,
 )
-from learngenes_client.models import Catalog, Document, Learngene, Method, Model, RemoteFile, Steps
+from learngenes_client.model import Model
+from learngenes_client.models import (
+    Catalog,
+    Document,
+    Learngene,
+    Method,
+    RemoteFile,
+    Steps,
+)
+from learngenes_client.ranking import Candidate, Estimate, Exclusion, Ranking
 
 __all__ = [
     "BadAnswer",
+    "Candidate",
     "Catalog",
     "Client",
     "ClientError",
     "DescendantNotFound",
     "Document",
     "Dropped",
+    "Estimate",
+    "Exclusion",
     "IntegrityError",
     "InvalidArgument",
     "InvalidRequest",
@@ -47,8 +61,11 @@ __all__ = [
     "Method",
     "MissingPackage",
     "Model",
+    "NeedsLearning",
     "NetworkError",
     "NotFound",
+    "NotInTimm",
+    "Ranking",
     "RemoteFile",
     "ServiceError",
     "ServiceUnavailable",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,9 +29,12 @@ from learngenes_client.models import (
     document_from,
     is_sha256,
     learngene_from,
+    method_from,
     objects,
     take,
 )
+from learngenes_client.ranking import Ranking, ranking_from
+from learngenes_client.request import Budget, Request
 
 JSON_HEADERS = {"Accept": "application/json"}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(@[A-Za-z0-9._-]+)?")
@@ -59,31 +62,14 @@ class Answer:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """Which descendant. None leaves the choice to the service.
-
-    dtype: "f32", "f16" or "bf16"; keys: "timm"; order: a named order of stages, or stage indices;
-    strategy: how layers are dealt to stages; layers: the stage of every block, said outright.
-    """
-
-    depth: int | None = None
-    width: int | None = None
-    learngene: str | None = None
-    method: str | None = None
-    num_classes: int | None = None
-    dtype: str | None = None
-    keys: str | None = None
-    order: str | tuple[int, ...] | None = None
-    strategy: str | None = None
-    layers: tuple[int, ...] | None = None
-    seed: int | None = None
-
-
 def initialize(request: Request) -> Call:
-    """Ask for the descendant's document, not its weights."""
-    body = {name: value for name, value in dataclasses.asdict(request).items() if value is not None}
-    return Call("POST", "/initialize", headers=JSON_HEADERS, json=body)
+    """Ask for the descendant's document with the sha256 of its weights, but not for them."""
+    return Call("POST", "/initialize", headers=JSON_HEADERS, json=_said(request))
+
+
+def plan(wanted: Request | Budget) -> Call:
+    """Ask what a descendant would be, its sha256 left open, or which descendants fit a budget."""
+    return Call("POST", "/v1/plan", headers=JSON_HEADERS, json=_said(wanted))
 
 
 def descendant(id: str) -> Call:
@@ -111,8 +97,13 @@ def methods() -> Call:
 
 
 def read_document(answer: Answer) -> Document:
-    """What `initialize` and `descendant` ask for."""
+    """What `initialize`, `descendant` and, of a descendant, `plan` ask for."""
     return document_from(_object(answer))
+
+
+def read_ranking(answer: Answer) -> Ranking:
+    """What `plan` asks for of a budget."""
+    return ranking_from(_object(answer))
 
 
 def read_learngenes(answer: Answer) -> Catalog:
@@ -129,8 +120,17 @@ def read_learngene(answer: Answer) -> Learngene:
 
 def read_methods(answer: Answer) -> tuple[Method, ...]:
     """What `methods` asks for."""
-    entries = objects(_object(answer), "methods")
-    return tuple(Method(take(entry, "name", str), raw=entry) for entry in entries)
+    return tuple(method_from(entry) for entry in objects(_object(answer), "methods"))
+
+
+def _said(wanted: Request | Budget) -> dict[str, Any]:
+    """The fields that are not None, every other kind of sequence as a list."""
+    body = {field.name: getattr(wanted, field.name) for field in dataclasses.fields(wanted)}
+    return {
+        name: list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
+        for name, value in body.items()
+        if value is not None
+    }
 
 
 def refusal(answer: Answer) -> ClientError:

@@ -2,6 +2,7 @@
 
     learngenes-client fetch --depth 9 --width 384 --out vit.safetensors
     learngenes-client describe --depth 9 --width 384 --json
+    learngenes-client plan --max-params 12M
     learngenes-client learngenes
     learngenes-client methods
 
@@ -14,25 +15,26 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from learngenes_client.arguments import BUDGET, DEFAULT_URL, REQUEST, VARIABLE, Run, parser
 from learngenes_client.cache import copy_whole
 from learngenes_client.client import Client
 from learngenes_client.errors import ClientError, InvalidArgument
 from learngenes_client.models import CONFIG_FILE, MODEL_FILE, Document, Learngene, Steps
+from learngenes_client.ranking import Estimate, Ranking
 
-VARIABLE = "LEARNGENES_URL"
-DEFAULT_URL = "http://127.0.0.1:8000"
-DESCRIPTION = "Fetches a Vision Transformer checkpoint of the size you name."
+SHOWN_EXCLUSIONS = 5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status. A wrong command line leaves by SystemExit(2)."""
-    options = _parser().parse_args(arguments)
+    runs = {"fetch": fetch, "describe": describe, "plan": plan, "learngenes": learngenes, "methods": methods}
+    options = parser(runs).parse_args(arguments)
     url = options.url or os.environ.get(VARIABLE) or DEFAULT_URL
-    run: Callable[[Client, argparse.Namespace], None] = options.run
+    run: Run = options.run
     try:
         with Client(url, cache=options.cache) as client:
             run(client, options)
@@ -66,6 +68,12 @@ def describe(client: Client, options: argparse.Namespace) -> None:
     _print_json(document.raw) if options.json else print(_summary(document))
 
 
+def plan(client: Client, options: argparse.Namespace) -> None:
+    """Print which sizes fit a budget, best first."""
+    ranking = client.plan(**{name: getattr(options, name) for name in BUDGET})
+    _print_json(ranking.raw) if options.json else print(_table(ranking))
+
+
 def learngenes(client: Client, options: argparse.Namespace) -> None:
     """Print one learngene, or all."""
     if options.name:
@@ -88,12 +96,18 @@ def methods(client: Client, options: argparse.Namespace) -> None:
         _print_json({"methods": [method.raw for method in found]})
         return
     for method in found:
-        print(method.name)
+        print(f"{method.name}  {method.title}")
+        for name, schema in method.options.items():
+            meaning = f": {schema['description']}" if "description" in schema else ""
+            print(f"    {name}={json.dumps(schema.get('default'))}{meaning}")
 
 
 def _size_and_choices(options: argparse.Namespace) -> dict[str, Any]:
-    names = ("depth", "width", "learngene", "method", "num_classes", "dtype", "order", "strategy", "layers")
-    return {name: getattr(options, name) for name in (*names, "seed", "keys")}
+    given: list[tuple[str, Any]] = options.option or []
+    names = [name for name, _ in given]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise InvalidArgument(f"--option {twice[0]} is given twice")
+    return {name: getattr(options, name) for name in REQUEST} | {"options": dict(given) or None}
 
 
 def _summary(document: Document) -> str:
@@ -115,6 +129,27 @@ def _line(learngene: Learngene) -> str:
     return f"{learngene.name}@{learngene.version}  {learngene.method}  {sizes}"
 
 
+def _table(ranking: Ranking) -> str:
+    rows = [
+        f"{best.learngene}  depth {best.depth}, width {best.width}  {best.params:,} parameters  {best.bytes:,} bytes  "
+        f"{ranking.metric} {_value(best.quality)}" + ("  needs fitting first" if best.needs_learning else "")
+        for best in ranking.candidates
+    ]
+    if len(rows) < ranking.total:
+        rows.append(f"and {ranking.total - len(rows)} more")
+    reasons = [f"not {exclusion.learngene}, {exclusion.reason}" for exclusion in ranking.exclusions]
+    if len(reasons) > SHOWN_EXCLUSIONS:
+        reasons[SHOWN_EXCLUSIONS:] = [f"and {len(reasons) - SHOWN_EXCLUSIONS} more reasons: --json has them"]
+    return "\n".join([*(rows or ["nothing fits"]), *ranking.notes, *reasons])
+
+
+def _value(estimate: Estimate) -> str:
+    if estimate.value is None:
+        return "not measured"
+    interval = "" if estimate.low is None or estimate.high is None else f" ({estimate.low:.4g} to {estimate.high:.4g})"
+    return f"{estimate.value:.4g}{interval}, {estimate.kind}"
+
+
 def _span(steps: Steps) -> str:
     if steps.first == steps.last:
         return str(steps.first)
@@ -129,48 +164,3 @@ def _fail(error: object, status: int) -> int:
     sentence = "".join(letter if letter.isprintable() else " " for letter in str(error))
     print(f"learngenes-client: {sentence}", file=sys.stderr)
     return status
-
-
-def _parser() -> argparse.ArgumentParser:
-    service = argparse.ArgumentParser(add_help=False)
-    service.add_argument("--url", help=f"the service; else ${VARIABLE}, else {DEFAULT_URL}")
-    service.add_argument("--cache", type=Path, help="the cache folder; else $LEARNGENES_CACHE")
-    service.add_argument("--json", action="store_true", help="print JSON")
-
-    wanted = argparse.ArgumentParser(add_help=False)
-    wanted.add_argument("--depth", type=int, help="number of blocks")
-    wanted.add_argument("--width", type=int, help="embedding dimension")
-    wanted.add_argument("--learngene", metavar="NAME[@VERSION]", help="what to build it from")
-    wanted.add_argument("--method", help="how to build it")
-    wanted.add_argument("--num-classes", type=int, help="another than the learngene's gets a fresh head")
-    wanted.add_argument("--dtype", metavar="f32|f16|bf16", help="type of the tensors")
-    wanted.add_argument("--order", type=_order, metavar="NAME|0,4,1", help="which stages get extra blocks first")
-    wanted.add_argument("--strategy", metavar="cyclic|random|proportional|interleave", help="how blocks are dealt")
-    wanted.add_argument("--layers", type=_integers, metavar="0,0,1", help="the stage of every block, outright")
-    wanted.add_argument("--seed", type=int, help="for tensors made fresh")
-    wanted.add_argument("--keys", metavar="timm", help="whose tensor names to use")
-
-    parser = argparse.ArgumentParser(prog="learngenes-client", description=DESCRIPTION)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    command = commands.add_parser("fetch", parents=[service, wanted], help="fetch it and print its path")
-    command.add_argument("--out", type=Path, metavar="FILE", help="put a copy of the checkpoint there")
-    command.set_defaults(run=fetch)
-    command = commands.add_parser("describe", parents=[service, wanted], help="say what would be fetched")
-    command.set_defaults(run=describe)
-    command = commands.add_parser("learngenes", parents=[service], help="list what can be built from")
-    command.add_argument("name", nargs="?", metavar="NAME[@VERSION]", help="only this one")
-    command.set_defaults(run=learngenes)
-    command = commands.add_parser("methods", parents=[service], help="list ways to build")
-    command.set_defaults(run=methods)
-    return parser
-
-
-def _integers(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"whole numbers with commas between, got {text!r}") from None
-
-
-def _order(text: str) -> str | tuple[int, ...]:
-    return _integers(text) if text[:1].isdigit() else text

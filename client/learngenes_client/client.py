@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from learngenes_client import calls
 from learngenes_client.cache import Cache, cache_root, holds
-from learngenes_client.calls import Request
 from learngenes_client.download import Progress, bar, fetch_file
-from learngenes_client.models import CONFIG_FILE, MODEL_FILE, Catalog, Document, Learngene, Method, Model
+from learngenes_client.model import Model
+from learngenes_client.models import CONFIG_FILE, MODEL_FILE, Catalog, Document, Learngene, Method
+from learngenes_client.ranking import Ranking
+from learngenes_client.request import Budget, Request
 
 
 class Client:
@@ -66,35 +68,46 @@ class Client:
         learngene: str | None = None,
         method: str | None = None,
         num_classes: int | None = None,
+        labels: Sequence[str] | None = None,
+        img_size: int | None = None,
+        patch_size: int | None = None,
+        in_chans: int | None = None,
+        pool: str | None = None,
         dtype: str | None = None,
         order: str | Sequence[int] | None = None,
         strategy: str | None = None,
         layers: Sequence[int] | None = None,
         seed: int | None = None,
         keys: str | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> Model:
         """The checkpoint of that size, on this disk.
 
-        What is not said the service chooses: its default learngene, at that learngene's own size. dtype is
-        "f32", "f16" or "bf16". order and strategy decide which stages get how many blocks; layers says the
-        stage of every block outright. seed: for tensors made fresh, such as a head for another num_classes.
-        A checkpoint that is in the cache costs one small request. UnsupportedSize carries the nearest size;
-        IntegrityError means that the file that came was not the one described, and was thrown away.
+        What is not said the service chooses: its default learngene, at that learngene's own size; request.Request says
+        what each argument means, and `methods()` which options there are. A checkpoint that is in the cache costs one
+        small request. UnsupportedSize carries the nearest size, NeedsLearning the sizes that are ready; IntegrityError
+        means that the file that came was not the one described, and was thrown away.
         """
-        document = self.describe(
-            depth,
-            width,
+        request = Request(
+            depth=depth,
+            width=width,
             learngene=learngene,
             method=method,
             num_classes=num_classes,
+            labels=labels,
+            img_size=img_size,
+            patch_size=patch_size,
+            in_chans=in_chans,
+            pool=pool,
             dtype=dtype,
             order=order,
             strategy=strategy,
             layers=layers,
             seed=seed,
             keys=keys,
+            options=options,
         )
-        return self._fetch(document)
+        return self._fetch(calls.read_document(self._transport.ask(calls.initialize(request))))
 
     def fetch_descendant(self, id: str) -> Model:
         """The checkpoint of an id, exactly; DescendantNotFound if the service does not know it."""
@@ -120,28 +133,76 @@ class Client:
         learngene: str | None = None,
         method: str | None = None,
         num_classes: int | None = None,
+        labels: Sequence[str] | None = None,
+        img_size: int | None = None,
+        patch_size: int | None = None,
+        in_chans: int | None = None,
+        pool: str | None = None,
         dtype: str | None = None,
         order: str | Sequence[int] | None = None,
         strategy: str | None = None,
         layers: Sequence[int] | None = None,
         seed: int | None = None,
         keys: str | None = None,
+        options: Mapping[str, Any] | None = None,
     ) -> Document:
-        """What `fetch_model` with the same arguments would bring, without its weights."""
+        """What `fetch_model` with the same arguments would bring. Nothing is built for it.
+
+        The sha256 of the weights is None while nobody has fetched them.
+        """
         request = Request(
             depth=depth,
             width=width,
             learngene=learngene,
             method=method,
             num_classes=num_classes,
+            labels=labels,
+            img_size=img_size,
+            patch_size=patch_size,
+            in_chans=in_chans,
+            pool=pool,
             dtype=dtype,
-            order=order if order is None or isinstance(order, str) else tuple(order),
+            order=order,
             strategy=strategy,
-            layers=None if layers is None else tuple(layers),
+            layers=layers,
             seed=seed,
             keys=keys,
+            options=options,
         )
-        return calls.read_document(self._transport.ask(calls.initialize(request)))
+        return calls.read_document(self._transport.ask(calls.plan(request)))
+
+    def plan(
+        self,
+        *,
+        max_params: int | None = None,
+        max_macs: int | None = None,
+        max_bytes: int | None = None,
+        max_latency_ms: float | None = None,
+        dataset: str | None = None,
+        epochs_after: int | None = None,
+        learngene: str | None = None,
+        method: str | None = None,
+        dtype: str | None = None,
+        limit: int | None = None,
+    ) -> Ranking:
+        """Which descendants fit a budget, best first by measured quality; request.Budget says what each means.
+
+        `fetch_model(best.depth, best.width, learngene=best.learngene)` brings the best of its candidates.
+        InvalidArgument without a limit.
+        """
+        budget = Budget(
+            max_params=max_params,
+            max_macs=max_macs,
+            max_bytes=max_bytes,
+            max_latency_ms=max_latency_ms,
+            dataset=dataset,
+            epochs_after=epochs_after,
+            learngene=learngene,
+            method=method,
+            dtype=dtype,
+            limit=limit,
+        )
+        return calls.read_ranking(self._transport.ask(calls.plan(budget)))
 
     def descendant(self, id: str) -> Document:
         """The document of a descendant met before; DescendantNotFound if the service no longer knows it."""
@@ -156,5 +217,5 @@ class Client:
         return calls.read_learngene(self._transport.ask(calls.learngene(name)))
 
     def methods(self) -> tuple[Method, ...]:
-        """All methods the service can build with."""
+        """All methods the service can build with: what each varies, its options and their defaults."""
         return calls.read_methods(self._transport.ask(calls.methods()))

@@ -5,6 +5,7 @@
     │   ├── InvalidRequest          a value it refuses; `errors` names each field
     │   │   ├── UnknownName         a name it does not know
     │   │   └── UnsupportedSize     a size the learngene can't take; `legal` and `nearest` lead on
+    │   ├── NeedsLearning           a size that has to be fitted first; `ready` lists those that can be had
     │   ├── NotFound                no such address
     │   │   ├── LearngeneNotFound
     │   │   └── DescendantNotFound
@@ -16,6 +17,7 @@
     ├── IntegrityError              the file that came is not the one promised
     ├── BadAnswer                   an answer that is not this service's protocol
     ├── InvalidArgument             a value that can't be sent, found before anything was
+    ├── NotInTimm                   a network that timm has no class for; the text names the loader
     └── MissingPackage              an optional package is needed; the text names the pip command
 
 Classes of ServiceError follow the stable `code` of the problem document, never its text.
@@ -78,6 +80,21 @@ class UnsupportedSize(InvalidRequest):
         self.nearest: dict[str, int] = dict(nearest) if isinstance(nearest, dict) else {}
 
 
+class NeedsLearning(ServiceError):
+    """A size the learngene can take once it was fitted to it; `detail` names the command that does.
+
+    size: {"depth": int, "width": int}, the one asked for; ready: such sizes that can be had at once, nearest first,
+    so `client.fetch_model(**error.ready[0])` works if there is one.
+    """
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        super().__init__(status, problem)
+        size, ready = problem.get("size"), problem.get("ready")
+        self.size: dict[str, int] = dict(size) if isinstance(size, dict) else {}
+        entries = ready if isinstance(ready, list) else []
+        self.ready: tuple[dict[str, int], ...] = tuple(dict(entry) for entry in entries if isinstance(entry, dict))
+
+
 class NotFound(ServiceError):
     """The service has no such address."""
 
@@ -96,6 +113,7 @@ class ServiceUnavailable(ServiceError):
 
 SERVICE_ERRORS: dict[str, type[ServiceError]] = {
     "unsupported-size": UnsupportedSize,
+    "needs-learning": NeedsLearning,
     "unknown-name": UnknownName,
     "invalid-value": InvalidRequest,
     "invalid-request": InvalidRequest,
@@ -145,6 +163,10 @@ class BadAnswer(ClientError):
 
 class InvalidArgument(ClientError, ValueError):
     """A value that can't be sent; nothing was."""
+
+
+class NotInTimm(ClientError):
+    """The network is of a family that timm has no class for; the text names the loader that builds it."""
 
 
 class MissingPackage(ClientError, ImportError):

@@ -1,22 +1,13 @@
-"""What the service describes and what `fetch_model` returns.
-
-Fields the service adds later are tolerated and found in `raw`.
-torch, timm and safetensors are imported by the methods that need them, never before.
-"""
+"""What the service describes. Fields it adds later are tolerated and found in `raw`."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from learngenes_client.errors import BadAnswer, MissingPackage
-
-if TYPE_CHECKING:
-    import torch
+from learngenes_client.errors import BadAnswer
 
 MODEL_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
@@ -96,13 +87,19 @@ class Steps:
 
 @dataclass(frozen=True, slots=True)
 class Learngene:
-    """One learngene the service can build from. depth, width: the sizes it can take."""
+    """One learngene the service can build from. depth, width: the sizes it can take.
+
+    fitted: sizes that were fitted, of a learngene whose method needs that; parent: of one that was fitted to a size,
+    what it was fitted to.
+    """
 
     name: str
     version: str
     method: str
     depth: Steps
     width: Steps
+    fitted: tuple[Json, ...] = ()
+    parent: str | None = None
     raw: Json = field(default_factory=dict, repr=False)
 
 
@@ -116,61 +113,20 @@ class Catalog:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One way from a learngene to a descendant."""
+    """One way from a learngene to a descendant.
+
+    varies: what a request may change; fits: whether its sizes can be fitted on data. options: of planning, learning:
+    of learning, each name with the JSON Schema of its value: `default`, `description`, type.
+    """
 
     name: str
+    title: str = ""
+    paper: str = ""
+    varies: tuple[str, ...] = ()
+    fits: bool = False
+    options: Json = field(default_factory=dict)
+    learning: Json = field(default_factory=dict)
     raw: Json = field(default_factory=dict, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """A checkpoint on this disk. path: its model.safetensors; config.json lies beside it."""
-
-    path: Path
-    document: Document
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """What config.json says: architecture, num_classes, model_args, ..."""
-        config = json.loads((self.path.parent / CONFIG_FILE).read_bytes())
-        if not isinstance(config, dict):
-            raise BadAnswer(f"{CONFIG_FILE} of descendant {self.document.id} is not an object")
-        return config
-
-    def state_dict(self) -> dict[str, torch.Tensor]:
-        """Every tensor, on the CPU, in the file's own dtype. MissingPackage without safetensors and torch."""
-        try:
-            from safetensors.torch import load_file
-        except ModuleNotFoundError as error:
-            raise _missing("state_dict()", error) from error
-        tensors: dict[str, torch.Tensor] = load_file(self.path)
-        return tensors
-
-    def to_timm(self) -> torch.nn.Module:
-        """The network with these weights, in evaluation mode, float32 whatever the file's dtype.
-
-        Every tensor must find its place (`strict=True`). MissingPackage without timm.
-        """
-        config = self.config
-        if not isinstance(config.get("architecture"), str):
-            raise BadAnswer(f"{CONFIG_FILE} of descendant {self.document.id} names no architecture")
-        try:
-            import timm
-        except ModuleNotFoundError as error:
-            raise _missing("to_timm()", error) from error
-        options = dict(config.get("model_args") or {})
-        if config.get("num_classes") is not None:
-            options["num_classes"] = config["num_classes"]
-        network: torch.nn.Module = timm.create_model(config["architecture"], pretrained=False, **options)
-        network.load_state_dict(self.state_dict(), strict=True)
-        return network.eval()
-
-
-def _missing(what: str, error: ModuleNotFoundError) -> MissingPackage:
-    package = (error.name or "").partition(".")[0]
-    if package not in {"torch", "timm", "safetensors"}:
-        raise error  # installed, but broken inside: its own words help more
-    return MissingPackage(f"{what} needs {package}: pip install 'learngenes-client[timm]'")
 
 
 def document_from(raw: Json) -> Document:
@@ -205,8 +161,24 @@ def learngene_from(raw: Json) -> Learngene:
         name=take(raw, "name", str),
         version=str(raw.get("version", "")),
         method=take(raw, "method", str),
-        depth=_steps_from(take(space, "depth", dict)),
-        width=_steps_from(take(space, "width", dict)),
+        depth=steps_from(take(space, "depth", dict)),
+        width=steps_from(take(space, "width", dict)),
+        fitted=objects(raw, "fitted", default=[]),
+        parent=take(take(raw, "parent", dict), "learngene", str) if isinstance(raw.get("parent"), dict) else None,
+        raw=raw,
+    )
+
+
+def method_from(raw: Json) -> Method:
+    """The method; all but its name may be missing."""
+    return Method(
+        name=take(raw, "name", str),
+        title=take(raw, "title", str, default=""),
+        paper=take(raw, "paper", str, default=""),
+        varies=tuple(str(name) for name in take(raw, "varies", list, default=[])),
+        fits=take(raw, "fits", bool, default=False),
+        options=take(take(raw, "options", dict, default={}), "properties", dict, default={}),
+        learning=take(take(raw, "learning", dict, default={}), "properties", dict, default={}),
         raw=raw,
     )
 
@@ -232,5 +204,6 @@ def _file_from(raw: Json) -> RemoteFile:
     return RemoteFile(take(raw, "name", str), take(raw, "bytes", int), sha256, take(raw, "url", str))
 
 
-def _steps_from(raw: Json) -> Steps:
+def steps_from(raw: Json) -> Steps:
+    """The steps, checked like a document."""
     return Steps(take(raw, "first", int), take(raw, "last", int), take(raw, "step", int))

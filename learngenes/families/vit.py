@@ -13,6 +13,7 @@ from typing import Literal
 from learngenes.errors import InvalidValue
 
 Shape = tuple[int, ...]
+Space = Literal["res", "head", "dim", "hid", "part", "fix", "tok", "cls", "chan", "side"]
 
 BLOCK_TENSORS = (
     "attn.proj.bias",
@@ -134,6 +135,40 @@ def frame_shapes(geometry: Geometry) -> dict[str, Shape]:
     if geometry.class_token:
         shapes["cls_token"] = (1, 1, width)
     return shapes
+
+
+def spaces(geometry: Geometry) -> dict[str, tuple[tuple[Space, int], ...]]:
+    """For every tensor of a block and of the frame its axes: the index space each runs over, and its length.
+
+    The product of the lengths is the tensor's size, in order. Four spaces have a width: `res`, the residual stream,
+    one for the whole network; `head` and `dim`, a block's heads and the dimensions of one; `hid`, a block's hidden
+    layer. `part` is query, key and value; `fix` is an axis that no width changes, `tok` tokens, `cls` classes.
+    """
+    res: tuple[Space, int] = ("res", geometry.width)
+    hid: tuple[Space, int] = ("hid", geometry.hidden)
+    head: tuple[Space, int] = ("head", geometry.heads)
+    dim: tuple[Space, int] = ("dim", geometry.width // geometry.heads)
+    part: tuple[Space, int] = ("part", 3)
+    fix: tuple[Space, int] = ("fix", 1)
+    tok: tuple[Space, int] = ("tok", geometry.tokens)
+    classes: tuple[Space, int] = ("cls", geometry.classes)
+    channel: tuple[Space, int] = ("chan", geometry.channels)
+    side: tuple[Space, int] = ("side", geometry.patch)
+    table: dict[str, tuple[tuple[Space, int], ...]] = {
+        "attn.qkv.weight": (part, head, dim, res),
+        "attn.qkv.bias": (part, head, dim),
+        "attn.proj.weight": (res, head, dim),
+        "mlp.fc1.weight": (hid, res),
+        "mlp.fc1.bias": (hid,),
+        "mlp.fc2.weight": (res, hid),
+        "patch_embed.proj.weight": (res, channel, side, side),
+        "cls_token": (fix, fix, res),
+        "pos_embed": (fix, tok, res),
+        "head.weight": (classes, res),
+        "head.bias": (classes,),
+    }
+    names = (block_shapes(geometry) | frame_shapes(geometry)).keys()
+    return {name: table.get(name, (res,)) for name in names}
 
 
 def shapes(geometry: Geometry) -> dict[str, Shape]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,14 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from learngenes.errors import BadCheckpoint, InvalidValue, UnknownName
-from learngenes.job import AncestorOptions, LearnJob, Report, Stopped, identity
+from learngenes.job import AncestorOptions, Input, LearnJob, Report, Stopped, identity
+from learngenes.job_options import OWN_VIT
 from learngenes.training.augment import mixes, seed_process
-from learngenes.training.data import ImageSet
+from learngenes.training.data import Images
 from learngenes.training.device import Place
 from learngenes.training.loop import Phase, fit
 from learngenes.training.losses import Supervised
-from learngenes.training.vit import choose_attention, describe_input
+from learngenes.training.vit import choose_attention, describe_input, network
 
 _SEED = 1
 """Keeps the ancestor's draws apart from those of the network that learns from it."""
@@ -27,34 +28,37 @@ _SEED = 1
 
 @dataclass(frozen=True, slots=True)
 class Ancestor:
-    """A model ready to teach, and what the learngene's record says of it."""
+    """A model ready to teach, and what the learngene's record says of it; input: how images are prepared for it."""
 
     model: nn.Module
     record: dict[str, Any]
+    input: Input
 
 
 def make(
     options: AncestorOptions,
     job: LearnJob,
     *,
-    images: tuple[ImageSet, ImageSet],
+    images: Images | None,
     run: Path,
     data: Path,
     place: Place,
     report: Report,
     stop: Callable[[], bool],
 ) -> Ancestor | Stopped:
-    """The ancestor of a job; trained with the job's images (train, test) if it has to be, resuming in `run`."""
+    """The ancestor of a job; trained with the job's images if it has to be, resuming in `run`."""
     seed_process(job.seed, _SEED)
     model = create(options, job)
+    taken = _input(model, options, job)
     record: dict[str, Any] = {"architecture": options.architecture, "arguments": options.arguments}
     if options.checkpoint is not None:
         load_weights(model, data / options.checkpoint, classes=job.geometry.classes)
-        return Ancestor(model.to(place.device), record | {"source": options.checkpoint})
+        return Ancestor(model.to(place.device), record | {"source": options.checkpoint}, taken)
     if options.training is None:
         cfg = model.pretrained_cfg
-        return Ancestor(model.to(place.device), record | {"source": cfg.get("hf_hub_id") or cfg.get("url")})  # type: ignore[union-attr,operator]
+        return Ancestor(model.to(place.device), record | {"source": cfg.get("hf_hub_id") or cfg.get("url")}, taken)  # type: ignore[union-attr,operator]
     training = options.training
+    assert images is not None  # a job whose ancestor is trained has [data]
     choose_attention(model, fused=training.fused_attention)
     model = model.to(place.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     phase = Phase(
@@ -67,10 +71,10 @@ def make(
         ),
         model=model,
         training=training,
-        data=job.data,
+        data=job.need_data(),
         geometry=job.geometry,
-        train=images[0],
-        test=images[1],
+        train=images.train,
+        test=images.test,
         seed=job.seed + _SEED,
         identity=_identity(options, job),
         checkpoint=run / "ancestor.safetensors",
@@ -89,11 +93,32 @@ def make(
             "accuracy": fitted.correct / fitted.n,
             "accuracy_n": fitted.n,
         },
+        taken,
     )
 
 
 def create(options: AncestorOptions, job: LearnJob) -> nn.Module:
-    """timm's model, with published weights if asked for; its classes have to be those of the geometry."""
+    """The architecture, with published weights if asked for; their classes have to be those of the geometry."""
+    drop_path = 0.0 if options.training is None else options.training.drop_path
+    if options.architecture == OWN_VIT:
+        model = network(job.geometry, drop_path=drop_path)
+    else:
+        model = _of_timm(options, job, drop_path=drop_path)
+    if options.mean:
+        describe_input(model, mean=options.mean, std=options.std)
+    elif not options.pretrained:
+        describe_input(model, mean=job.input.mean, std=job.input.std)
+    return model
+
+
+def _input(model: nn.Module, options: AncestorOptions, job: LearnJob) -> Input:
+    """timm's preparation for published weights, else the job's; the normalisation is what the model itself says."""
+    cfg: Any = model.pretrained_cfg
+    shown = Input((), (), cfg["interpolation"], cfg["crop_pct"]) if options.pretrained else job.input
+    return replace(shown, mean=tuple(cfg["mean"]), std=tuple(cfg["std"]))
+
+
+def _of_timm(options: AncestorOptions, job: LearnJob, *, drop_path: float) -> nn.Module:
     geometry = job.geometry
     name = options.architecture
     if not timm.is_model(name):
@@ -110,12 +135,11 @@ def create(options: AncestorOptions, job: LearnJob) -> nn.Module:
             pretrained=options.pretrained,
             num_classes=geometry.classes,
             in_chans=geometry.channels,
+            **({"drop_path_rate": drop_path} if drop_path else {}),
             **options.arguments,
         )
     except (TypeError, AssertionError) as error:
         raise InvalidValue(f"timm can't make the ancestor {name} with {options.arguments}: {error}") from error
-    if options.mean or not options.pretrained:
-        describe_input(model, mean=options.mean or job.data.mean, std=options.std or job.data.std)
     return model
 
 
@@ -152,10 +176,12 @@ def load_weights(model: nn.Module, path: Path, *, classes: int) -> None:
 
 
 def _identity(options: AncestorOptions, job: LearnJob) -> dict[str, Any]:
-    """What decides a trained ancestor: nothing of the network that learns from it."""
+    """What decides a trained ancestor: nothing of the network that learns from it, unless it is of that geometry."""
     parts = {f"ancestor.{key}": value for key, value in identity(options).items()}
-    parts |= {f"data.{key}": value for key, value in identity(job.data).items()}
+    parts |= {f"data.{key}": value for key, value in identity(job.need_data()).items()}
     geometry = job.geometry
+    if options.architecture == OWN_VIT:
+        parts |= {f"geometry.{key}": value for key, value in identity(geometry).items()}
     return parts | {
         "seed": job.seed,
         "geometry.image": geometry.image,

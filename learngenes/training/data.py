@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -41,6 +43,33 @@ def open_images(spec: str, *, data: Path) -> ImageSet:
             return Digits(rest)
         case _:
             raise UnknownName("data set", spec, SOURCES)
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """The images of a job, of the same classes."""
+
+    train: ImageSet
+    test: ImageSet
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Some images of a set, in the order of `indices`; an ImageSet itself."""
+
+    images: ImageSet
+    indices: Sequence[int]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Those of the whole set."""
+        return self.images.classes
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> tuple[Image.Image, int]:
+        return self.images[self.indices[index]]
 
 
 class ParquetImages:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from torch.utils.data import DataLoader, Dataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,18 @@ def joined() -> Iterator[Place]:
         yield Place(rank, world, device)
     finally:
         dist.destroy_process_group()
+
+
+def loaded(
+    batches: Dataset[tuple[torch.Tensor, torch.Tensor]], indices: range, *, workers: int, place: Place
+) -> Iterator[tuple[int, tuple[torch.Tensor, torch.Tensor]]]:
+    """(index, batch on the device) for each index, prepared by the workers."""
+    cuda = place.device.type == "cuda"
+    loader: DataLoader[tuple[torch.Tensor, torch.Tensor]] = DataLoader(
+        batches, batch_size=None, sampler=indices, num_workers=workers, pin_memory=cuda
+    )
+    for index, (pixels, labels) in zip(indices, loader, strict=True):
+        yield index, (pixels.to(place.device, non_blocking=cuda), labels.to(place.device, non_blocking=cuda))
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

@@ -35,6 +35,50 @@ def reporting(path: Path, *, clock: Callable[[], float] = time.time) -> Iterator
                 bar.close()
 
 
+class PhaseEvents:
+    """The events of one phase of training; remembers when it last said how far it is."""
+
+    def __init__(self, report: Report, *, phase: str, steps: int, epoch_steps: int, batch: int) -> None:
+        self._report, self._phase, self._steps = report, phase, steps
+        self._epoch_steps, self._batch = epoch_steps, batch
+        self._said, self._said_step = 0.0, 0
+
+    def start(self, step: int) -> None:
+        """From how many steps on this run goes."""
+        self._tell("start", step)
+
+    def resume(self, step: int, *, now: float) -> None:
+        """The clock of speed and silence starts."""
+        self._said, self._said_step = now, step
+
+    def silent_since(self, now: float) -> float:
+        """Seconds since the last step or epoch event."""
+        return now - self._said
+
+    def step(self, done: int, *, loss: float, learning_rate: float, now: float) -> None:
+        """After `done` steps; speed is over the steps since the last event."""
+        speed = (done - self._said_step) * self._batch / max(now - self._said, 1e-9)
+        self._tell(
+            "step", done, epoch=self._epoch(done), loss=loss, lr=learning_rate, images_per_second=round(speed, 1)
+        )
+        self._said, self._said_step = now, done
+
+    def epoch(self, done: int, *, correct: int, n: int, seconds: float, now: float) -> None:
+        """At the end of an epoch: accuracy on the test set, which took until `now`."""
+        self._tell("epoch", done, epoch=self._epoch(done), accuracy=correct / n, n=n, seconds=round(seconds, 1))
+        self._said = now
+
+    def checkpoint(self, done: int) -> None:
+        """A run that is stopped now goes on from here."""
+        self._tell("checkpoint", done)
+
+    def _epoch(self, done: int) -> int:
+        return (done - 1) // self._epoch_steps
+
+    def _tell(self, event: str, step: int, **more: float) -> None:
+        self._report({"event": event, "phase": self._phase, "step": step, "steps": self._steps, **more})
+
+
 class _Bar:
     """tqdm, one bar per phase."""
 

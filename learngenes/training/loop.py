@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,16 @@ import torch
 from timm.optim import create_optimizer_v2
 from timm.utils import ModelEmaV3
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from learngenes.families.vit import Geometry
 from learngenes.job import DataOptions, Report, Stopped, TrainingOptions
 from learngenes.training import checkpoint
-from learngenes.training.augment import Mixing, Normalise, TestBatches, TrainingBatches
+from learngenes.training.augment import Mixing, Normalise, TrainingBatches
 from learngenes.training.checkpoint import Progress
 from learngenes.training.data import ImageSet
-from learngenes.training.device import Place
-from learngenes.training.evaluate import accuracy
+from learngenes.training.device import Place, loaded
+from learngenes.training.evaluate import Examination
+from learngenes.training.events import PhaseEvents
 from learngenes.training.losses import TrainingTask
 
 
@@ -74,102 +74,95 @@ def fit(
     Resumes phase.checkpoint if it exists. On one machine, device and number of ranks the losses are then those of
     an uninterrupted run, bit for bit on a CPU. With several ranks the run directory is shared.
     """
-    training, model, task = phase.training, phase.model, phase.task
-    task.to(place.device)
-    optimizer = create_optimizer_v2(
-        model, opt="adamw", lr=training.learning_rate, weight_decay=training.weight_decay, fused=True
-    )
-    ema = _average(model, training)
-    batches = TrainingBatches(
+    training = phase.training
+    phase.task.to(place.device)
+    batches = _training_batches(phase, place)
+    steps = training.epochs * batches.epoch_steps
+    state = _State.fresh(phase)
+    progress = state.load() if phase.checkpoint.exists() else Progress()
+    events = PhaseEvents(report, phase=phase.name, steps=steps, epoch_steps=batches.epoch_steps, batch=training.batch)
+    events.start(progress.step)
+    if progress.step == steps:
+        return state.fitted(progress)
+    _prepare(phase, place)
+    update = _Update(phase, state, place)
+    examine = Examination(phase.test, data=phase.data, geometry=phase.geometry, training=training, place=place)
+    began = saved = clock()
+    before = progress.seconds
+    events.resume(progress.step, now=began)
+
+    for step, (pixels, labels) in loaded(batches, range(progress.step, steps), workers=training.workers, place=place):
+        learning_rate = rate(step, training, epoch_steps=batches.epoch_steps)
+        loss, stopping = _agree(place, update(step, pixels, labels, learning_rate=learning_rate), stop())
+        now, done = clock(), step + 1
+        progress = Progress(done, before + now - began, progress.correct, progress.n)
+        epoch_ends = done % batches.epoch_steps == 0
+        if epoch_ends or events.silent_since(now) >= training.report_seconds:
+            events.step(done, loss=float(loss), learning_rate=learning_rate, now=now)
+        if epoch_ends:
+            correct, n = examine(state.kept)
+            progress = Progress(done, before + clock() - began, correct, n)
+            events.epoch(done, correct=correct, n=n, seconds=progress.seconds, now=clock())
+        if place.leads and (epoch_ends or stopping or now - saved >= training.checkpoint_minutes * 60):
+            state.save(progress)
+            saved = clock()
+            events.checkpoint(done)
+        if stopping and done < steps:
+            return Stopped(phase.name, done, steps)
+    return state.fitted(progress)
+
+
+def _training_batches(phase: Phase, place: Place) -> TrainingBatches:
+    return TrainingBatches(
         phase.train,
         options=phase.data,
         geometry=phase.geometry,
-        batch=training.batch,
+        batch=phase.training.batch,
         seed=phase.seed,
         rank=place.rank,
         world=place.world,
     )
-    steps = training.epochs * batches.epoch_steps
-    state = _State(phase, optimizer, ema)
-    progress = state.load() if phase.checkpoint.exists() else Progress()
-    report({"event": "start", "phase": phase.name, "step": progress.step, "steps": steps})
-    if progress.step == steps:
-        return _fitted(phase, ema, progress)
-    if training.compile:
-        task.compile()
-    if place.world > 1:
-        task.prepare_distributed(device_ids=[place.device.index] if place.device.type == "cuda" else None)
-    task.train()
-    classes = phase.geometry.classes
-    mixing = Mixing(phase.data, training, classes=classes, seed=phase.seed, rank=place.rank, device=place.device)
-    normalise = Normalise(phase.data).to(place.device)
-    test = TestBatches(phase.test, options=phase.data, geometry=phase.geometry)
-    began = reported = saved = clock()
-    before, reported_step = progress.seconds, progress.step
 
-    for step, (pixels, labels) in _load(batches, range(progress.step, steps), training.workers, place):
-        learning_rate = rate(step, training, epoch_steps=batches.epoch_steps)
+
+def _prepare(phase: Phase, place: Place) -> None:
+    """The task for training: compiled, wrapped for several ranks."""
+    if phase.training.compile:
+        phase.task.compile()
+    if place.world > 1:
+        phase.task.prepare_distributed(device_ids=[place.device.index] if place.device.type == "cuda" else None)
+    phase.task.train()
+
+
+class _Update:
+    """One step of the optimizer on one batch."""
+
+    def __init__(self, phase: Phase, state: _State, place: Place) -> None:
+        self._phase, self._state = phase, state
+        self._mixing = Mixing(
+            phase.data,
+            phase.training,
+            classes=phase.geometry.classes,
+            seed=phase.seed,
+            rank=place.rank,
+            device=place.device,
+        )
+        self._normalise = Normalise(phase.data).to(place.device)
+
+    def __call__(self, step: int, pixels: Tensor, labels: Tensor, *, learning_rate: float) -> Tensor:
+        """The loss before the step, on the device. pixels: uint8 (B, C, H, W)."""
+        model, optimizer, ema = self._phase.model, self._state.optimizer, self._state.ema
         for group in optimizer.param_groups:
             group["lr"] = learning_rate
-        images, target = mixing(normalise(pixels), labels, step=step)
-        loss = task(images, target)["loss"]
-        loss.backward()
-        if training.clip_grad:
-            nn.utils.clip_grad_norm_(model.parameters(), training.clip_grad)
+        images, target = self._mixing(self._normalise(pixels), labels, step=step)
+        loss: Tensor = self._phase.task(images, target)["loss"]
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self._phase.training.clip_grad:
+            nn.utils.clip_grad_norm_(model.parameters(), self._phase.training.clip_grad)
         optimizer.step()
         optimizer.zero_grad()
         if ema is not None:
             ema.update(model, step=step + 1)
-        stopping = stop()
-        if place.world > 1:
-            mean, stopping = _agree(place, loss, stopping)
-        now, done = clock(), step + 1
-        progress = Progress(done, before + now - began, progress.correct, progress.n)
-        epoch_ends = done % batches.epoch_steps == 0
-        if epoch_ends or now - reported >= training.report_seconds:
-            value = mean if place.world > 1 else float(loss.detach())
-            speed = (done - reported_step) * training.batch / max(now - reported, 1e-9)
-            report(
-                {
-                    "event": "step",
-                    "phase": phase.name,
-                    "step": done,
-                    "steps": steps,
-                    "epoch": step // batches.epoch_steps,
-                    "loss": value,
-                    "lr": learning_rate,
-                    "images_per_second": round(speed, 1),
-                }
-            )
-            reported, reported_step = now, done
-        if epoch_ends:
-            kept = model if ema is None else ema.module
-            place.align(kept.buffers())  # running statistics of norms, which each rank has from its own images
-            shown = (
-                pair for _, pair in _load(test, range(place.rank, len(test), place.world), training.workers, place)
-            )
-            counts = place.total([*accuracy(kept, shown, normalise=normalise, precision=training.precision)])
-            progress = Progress(done, before + clock() - began, int(counts[0]), int(counts[1]))
-            report(
-                {
-                    "event": "epoch",
-                    "phase": phase.name,
-                    "step": done,
-                    "steps": steps,
-                    "epoch": step // batches.epoch_steps,
-                    "accuracy": progress.correct / progress.n,
-                    "n": progress.n,
-                    "seconds": round(progress.seconds, 1),
-                }
-            )
-            reported = clock()
-        if place.leads and (epoch_ends or stopping or now - saved >= training.checkpoint_minutes * 60):
-            state.save(progress)
-            saved = clock()
-            report({"event": "checkpoint", "phase": phase.name, "step": done, "steps": steps})
-        if stopping and done < steps:
-            return Stopped(phase.name, done, steps)
-    return _fitted(phase, ema, progress)
+        return loss.detach()
 
 
 def _average(model: nn.Module, training: TrainingOptions) -> ModelEmaV3 | None:
@@ -179,27 +172,12 @@ def _average(model: nn.Module, training: TrainingOptions) -> ModelEmaV3 | None:
     return ModelEmaV3(model, decay=training.ema_decay, use_warmup=True, exclude_buffers=True)
 
 
-def _load(
-    batches: TrainingBatches | TestBatches, indices: range, workers: int, place: Place
-) -> Iterator[tuple[int, tuple[Tensor, Tensor]]]:
-    """(index, batch on the device) for each index, prepared by the workers."""
-    cuda = place.device.type == "cuda"
-    loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(
-        batches, batch_size=None, sampler=indices, num_workers=workers, pin_memory=cuda
-    )
-    for index, (pixels, labels) in zip(indices, loader, strict=True):
-        yield index, (pixels.to(place.device, non_blocking=cuda), labels.to(place.device, non_blocking=cuda))
-
-
-def _agree(place: Place, loss: Tensor, stopping: bool) -> tuple[float, bool]:
+def _agree(place: Place, loss: Tensor, stopping: bool) -> tuple[Tensor | float, bool]:
     """Mean loss over the ranks, and whether any of them was asked to stop."""
-    total, wishes = place.total([float(loss.detach()), float(stopping)])
+    if place.world == 1:
+        return loss, stopping
+    total, wishes = place.total([float(loss), float(stopping)])
     return total / place.world, wishes > 0
-
-
-def _fitted(phase: Phase, ema: ModelEmaV3 | None, progress: Progress) -> Fitted:
-    kept = phase.model if ema is None else ema.module
-    return Fitted(kept, progress.step, progress.seconds, progress.correct, progress.n)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +187,23 @@ class _State:
     phase: Phase
     optimizer: torch.optim.Optimizer
     ema: ModelEmaV3 | None
+
+    @classmethod
+    def fresh(cls, phase: Phase) -> _State:
+        """AdamW that spares what timm spares, and the averaged weights if there are any."""
+        training = phase.training
+        optimizer = create_optimizer_v2(
+            phase.model, opt="adamw", lr=training.learning_rate, weight_decay=training.weight_decay, fused=True
+        )
+        return cls(phase, optimizer, _average(phase.model, training))
+
+    @property
+    def kept(self) -> nn.Module:
+        """The network whose weights count in the end."""
+        return self.phase.model if self.ema is None else self.ema.module
+
+    def fitted(self, progress: Progress) -> Fitted:
+        return Fitted(self.kept, progress.step, progress.seconds, progress.correct, progress.n)
 
     def save(self, progress: Progress) -> None:
         phase = self.phase

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from timm.task import ClassificationTask, LogitDistillationTask, TrainingTask
+from timm.task import ClassificationTask, DistillationTeacher, LogitDistillationTask, TrainingTask
 from torch import Tensor, nn
 
 from learngenes.training.device import autocast
@@ -45,7 +45,7 @@ class Distillation(LogitDistillationTask):  # type: ignore[misc]
     ) -> None:
         super().__init__(
             student,
-            ancestor,
+            DistillationTeacher(ancestor, device=device),
             criterion=nn.CrossEntropyLoss(label_smoothing=label_smoothing),
             task_loss_weight=1 - alpha,
             temperature=temperature,

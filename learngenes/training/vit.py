@@ -47,7 +47,7 @@ def auxiliary(geometry: Geometry, stages: Sequence[int], *, drop_path: float = 0
 def describe_input(model: nn.Module, *, mean: Sequence[float], std: Sequence[float]) -> None:
     """Write down the normalisation of the images the model sees, where timm.task reads it."""
     described: Any = model
-    described.pretrained_cfg = {**described.pretrained_cfg, "mean": tuple(mean), "std": tuple(std)}
+    described.pretrained_cfg = {**getattr(described, "pretrained_cfg", {}), "mean": tuple(mean), "std": tuple(std)}
 
 
 def choose_attention(model: nn.Module, *, fused: bool) -> None:
@@ -58,11 +58,19 @@ def choose_attention(model: nn.Module, *, fused: bool) -> None:
             module.fused_attn = fused
 
 
+def arrays(tensors: Mapping[str, torch.Tensor]) -> dict[str, FloatArray]:
+    """Copies as float32 numpy arrays, under the same names."""
+    return {name: value.detach().to("cpu", torch.float32).numpy().copy() for name, value in tensors.items()}
+
+
+def numbered(blocks: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """`blocks.<i>.<name>` of a list of blocks, each its tensors by their names within it."""
+    return {f"blocks.{i}.{name}": value for i, block in enumerate(blocks) for name, value in block.items()}
+
+
 def stage_tensors(model: nn.Module, stages: Sequence[int]) -> dict[str, FloatArray]:
     """What SWS stores, float32: `stages.<m>.<tensor of a block>` and the frame by timm's own names."""
-    named = dict(model.named_parameters())
-    tensors = {_stored(name, stages): value for name, value in named.items()}
-    return {name: value.detach().to("cpu", torch.float32).numpy().copy() for name, value in tensors.items()}
+    return arrays({_stored(name, stages): value for name, value in model.named_parameters()})
 
 
 def load_stage_tensors(model: nn.Module, stages: Sequence[int], tensors: Mapping[str, FloatArray]) -> None:

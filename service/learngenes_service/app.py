@@ -18,11 +18,13 @@ from learngenes_service import problems
 from learngenes_service.descendants.endpoints import router as descendants
 from learngenes_service.initialize.endpoints import router as initialize
 from learngenes_service.learngenes.endpoints import router as learngenes_router
+from learngenes_service.plan.endpoints import router as plan
 from learngenes_service.problems import ProblemResponse
 from learngenes_service.settings import Settings
 from learngenes_service.state import Shelf, TheShelf
 
-MAX_BODY_BYTES = 64 * 1024
+MAX_BODY_BYTES = 1 << 20
+"""Room for the names of some 50,000 classes."""
 
 log = logging.getLogger("learngenes.service")
 
@@ -46,7 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.shelf = shelf
     problems.install(app)
-    for router in (initialize, descendants, learngenes_router):
+    for router in (initialize, descendants, plan, learngenes_router):
         app.include_router(router)
 
     @app.get("/healthz", tags=["operations"])

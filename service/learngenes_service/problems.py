@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
@@ -15,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from learngenes import errors
-from learngenes.errors import LearngenesError, UnsupportedSize, suggest
+from learngenes.errors import LearngenesError, NeedsLearning, UnsupportedSize, suggest
 from learngenes.sizes import Size, SizeSpace
 
 log = logging.getLogger("learngenes.service")
@@ -25,6 +26,7 @@ STATUS: dict[type[LearngenesError], int] = {
     errors.UnknownName: 422,
     errors.InvalidKey: 422,
     errors.UnsupportedSize: 422,
+    errors.NeedsLearning: 409,
     errors.LearngeneNotFound: 404,
     errors.BlobNotFound: 500,
     errors.BlobExists: 409,
@@ -50,7 +52,11 @@ class DescendantNotFound(LearngenesError):
 
 
 class Problem(BaseModel):
-    """RFC 9457, with our stable `code`; `legal` and `nearest` where a size is at fault."""
+    """RFC 9457, with our stable `code`.
+
+    `legal` and `nearest` where a size can't be; `size` and `ready` where it has to be fitted first; `errors` for each
+    field at fault.
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -80,6 +86,14 @@ class ProblemResponse(Response):
         super().__init__(json.dumps(body | more).encode("ascii"), status, headers)
 
 
+class Refusal(Exception):
+    """A problem that is ready to be sent."""
+
+    def __init__(self, response: ProblemResponse) -> None:
+        self.response = response
+        super().__init__(response.body)
+
+
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """For an endpoint's `responses`: these statuses answer with a problem."""
     return {status: {"model": Problem, "content": {"application/problem+json": {}}} for status in statuses}
@@ -94,6 +108,7 @@ def size_facts(space: SizeSpace, nearest: Size | None) -> dict[str, Any]:
 def install(app: FastAPI) -> None:
     """Every error of the app, expected or not, answers with a problem."""
     app.add_exception_handler(LearngenesError, _of_library)
+    app.add_exception_handler(Refusal, _of_refusal)
     app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(Exception, _unexpected)
@@ -107,7 +122,15 @@ async def _of_library(request: Request, error: Exception) -> Response:
         return ProblemResponse(status, error.code, "this learngene can't be served; the service's log says why")
     if isinstance(error, UnsupportedSize):
         return ProblemResponse(status, error.code, str(error), **size_facts(error.space, error.nearest))
+    if isinstance(error, NeedsLearning):
+        ready = [asdict(size) for size in error.ready]
+        return ProblemResponse(status, error.code, str(error), size=asdict(error.size), ready=ready)
     return ProblemResponse(status, error.code, str(error))
+
+
+async def _of_refusal(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)
+    return error.response
 
 
 async def _of_validation(request: Request, error: Exception) -> Response:
@@ -115,18 +138,24 @@ async def _of_validation(request: Request, error: Exception) -> Response:
     return validation_problem(error.errors())
 
 
-def validation_problem(faults: Any, *, known: tuple[str, ...] = (), **more: Any) -> ProblemResponse:
-    """422 for a body or query that is not what was asked for; known: fields to suggest for an unknown one."""
-    rows = [_fault(fault, known) for fault in faults]
+def validation_problem(
+    faults: Any, *, known: tuple[str, ...] = (), elsewhere: Mapping[str, str] | None = None, **more: Any
+) -> ProblemResponse:
+    """422 for a body or query that is not what was asked for.
+
+    known: fields to suggest for an unknown one; elsewhere: where fields belong that were given in the wrong place.
+    """
+    rows = [_fault(fault, known, elsewhere or {}) for fault in faults]
     detail = "; ".join(row["message"] if not row["field"] else f"{row['field']}: {row['message']}" for row in rows)
     return ProblemResponse(422, "invalid-request", detail, errors=rows, **more)
 
 
-def _fault(fault: dict[str, Any], known: tuple[str, ...]) -> dict[str, str]:
+def _fault(fault: dict[str, Any], known: tuple[str, ...], elsewhere: Mapping[str, str]) -> dict[str, str]:
     place = [str(part) for part in fault["loc"] if part not in ("body", "query", "path")]
     field = ".".join(place)[:80]
     if fault["type"] == "extra_forbidden":
-        return {"field": field, "message": f"unknown field; {suggest(field, known)}"}
+        way = f"did you mean {elsewhere[field]!r}?" if field in elsewhere else suggest(field, known)
+        return {"field": field, "message": f"unknown field; {way}"}
     message = str(fault["msg"])
     if fault["type"] not in ("missing", "json_invalid", "model_attributes_type"):
         message += f", got {repr(fault.get('input'))[:80]}"

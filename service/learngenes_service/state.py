@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import os
 import re
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
@@ -18,9 +19,10 @@ from fastapi import Request as HttpRequest
 from learngenes.catalog import Catalog
 from learngenes.errors import BlobExists, BlobNotFound
 from learngenes.gene import Manifest
-from learngenes.initialize import Request, initialize
+from learngenes.initialize import Request
+from learngenes.ready import planned, ready
 from learngenes.recipe import Recipe
-from learngenes.stream import VirtualFile, assemble, stream
+from learngenes.stream import VirtualFile, stream
 from learngenes_service.problems import DescendantNotFound
 
 KEPT_TENSORS = 50_000
@@ -50,9 +52,11 @@ class Shelf:
         self.catalog = catalog
         self.default = default
         self._recent: OrderedDict[str, Descendant] = OrderedDict()
-        self._asked: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._asked: OrderedDict[bytes, str] = OrderedDict()
         self._tensors = 0
         self._hashes: dict[str, asyncio.Future[str]] = {}
+        # As many threads as cores, and their own: however many download, planning does not wait behind them.
+        self.computing = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="compute")
         # One thread: reading gigabytes must not take the threads that answer small requests.
         self._hasher = ThreadPoolExecutor(1, thread_name_prefix="sha256")
 
@@ -62,7 +66,8 @@ class Shelf:
 
     async def initialize(self, manifest: Manifest, request: Request) -> Descendant:
         """The descendant of a request; what was asked of late is not planned again. Raises what `initialize` does."""
-        asked = (manifest.reference, repr(request))
+        chosen = await asyncio.to_thread(ready, self.catalog, manifest, request)
+        asked = hashlib.sha256(f"{chosen.reference} {request!r}".encode("utf-8", "backslashreplace")).digest()
         known = self._touch(self._asked.get(asked, ""))
         if known is None:
             known = self._remember(await asyncio.to_thread(self._make, manifest, request))
@@ -77,6 +82,14 @@ class Shelf:
             raise DescendantNotFound(id)
         return self._touch(id) or self._remember(await asyncio.to_thread(self._recall, id))
 
+    async def of_method(self, method: str) -> list[str]:
+        """Names of the learngenes of a method."""
+
+        def names() -> list[str]:
+            return [name for name in self.catalog.names() if self.catalog.get(name).method == method]
+
+        return await asyncio.to_thread(names)
+
     async def sha256(self, descendant: Descendant) -> str:
         """sha256 of the weights file: read once, however many ask, then known for ever."""
         id = descendant.file.id
@@ -87,8 +100,8 @@ class Shelf:
         return await asyncio.shield(self._hashes[id])
 
     def _make(self, manifest: Manifest, request: Request) -> Descendant:
-        recipe = initialize(manifest, request)
-        descendant = self._assemble(recipe, manifest)
+        recipe, chosen = planned(self.catalog, manifest, request)
+        descendant = self._assemble(recipe, chosen)
         try:
             self.catalog.keep(recipe)
         except OSError as error:
@@ -103,17 +116,17 @@ class Shelf:
         return self._assemble(recipe, self.catalog.manifest_of(recipe))
 
     def _assemble(self, recipe: Recipe, manifest: Manifest) -> Descendant:
-        return Descendant(recipe, manifest, assemble(recipe, self.catalog.open(manifest, recipe.dtype)))
+        return Descendant(recipe, manifest, self.catalog.assemble(recipe, manifest))
 
     def _remember(self, descendant: Descendant) -> Descendant:
         known = self._touch(descendant.file.id)
         if known is not None:
             return known
         self._recent[descendant.file.id] = descendant
-        self._tensors += len(descendant.recipe.entries)
+        self._tensors += _weight(descendant)
         while self._tensors > KEPT_TENSORS and len(self._recent) > 1:
             _, oldest = self._recent.popitem(last=False)
-            self._tensors -= len(oldest.recipe.entries)
+            self._tensors -= _weight(oldest)
         return descendant
 
     def _touch(self, id: str) -> Descendant | None:
@@ -121,16 +134,29 @@ class Shelf:
             self._recent.move_to_end(id)
         return self._recent.get(id)
 
+    def known_sha256(self, id: str) -> str | None:
+        """sha256 of a descendant's weights, if somebody wanted to know before; reads the store."""
+        try:
+            return self.catalog.store.read(f"digests/{id}").decode()
+        except BlobNotFound:
+            return None
+
     def _hash(self, descendant: Descendant) -> str:
         key = f"digests/{descendant.file.id}"
-        with contextlib.suppress(BlobNotFound):
-            return self.catalog.store.read(key).decode()
+        known = self.known_sha256(descendant.file.id)
+        if known is not None:
+            return known
         sha256 = hashlib.sha256()
         for piece in stream(descendant.file):
             sha256.update(piece)
         with contextlib.suppress(BlobExists, OSError):
             self.catalog.store.create(key, [sha256.hexdigest().encode()])
         return sha256.hexdigest()
+
+
+def _weight(descendant: Descendant) -> int:
+    """In tensors; the name of a class takes about as much memory as the facts of one."""
+    return len(descendant.recipe.entries) + len(descendant.recipe.labels)
 
 
 def shelf(request: HttpRequest) -> Shelf:

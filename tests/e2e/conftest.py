@@ -9,13 +9,17 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import factories
+import numpy as np
 import pytest
 
+from learngenes import gene, tensorfile
+from learngenes.gene import Manifest, Parent
 from learngenes.store.local import LocalStore
+from learngenes.tensorfile import TensorFile
 
 
 @dataclass
@@ -89,7 +93,18 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         factories.learngene(),
         factories.learngene(name="half", dtype="F16", labels=tuple(f"class {i}" for i in range(10))),
         factories.learngene(name="large", stages=(1, 1, 1), width=256, heads=4),
+        factories.learngene(name="broad", stages=(1,), width=768, heads=12),
+        wide := factories.learngene(name="wide", stages=(2, 2), image=32, width=128, heads=2),
+        completed(*wide),
         store=LocalStore(data / "store"),
     )
     with serving(data, zero_copy=request.param) as running:
         yield running
+
+
+def completed(of: Manifest, raw: bytes) -> tuple[Manifest, bytes]:
+    """A learngene that stores two tensors of its own; all others lie in the file of the one it completes."""
+    values = {"norm.weight": np.full(128, 3.0, np.float32), "stages.1.mlp.fc1.bias": np.full(512, 5.0, np.float32)}
+    own = b"".join(tensorfile.write(values, "F32"))
+    parent = Parent(of.reference, gene.digest(of))
+    return replace(of, name="completed", weights=gene.weigh(TensorFile(own)), parent=parent), own

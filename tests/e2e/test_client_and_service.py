@@ -14,6 +14,7 @@ import factories
 import pytest
 import torch
 from learngenes_client import Client
+from learngenes_client.cli import main as client_main
 from learngenes_client.errors import ClientError, UnsupportedSize
 
 from learngenes.__main__ import main
@@ -27,6 +28,29 @@ def test_library_stream_and_client_give_the_same_bytes(service: Any, tmp_path: P
     assert main(["build", "tiny", "--store", store, "--depth", "9", "--out", str(tmp_path / "built")]) == 0
     assert model.path.read_bytes() == (tmp_path / "built" / "model.safetensors").read_bytes()
     assert (tmp_path / "built" / "config.json").read_bytes() == (model.path.parent / "config.json").read_bytes()
+
+
+def test_other_inputs_labels_and_options_give_the_same_bytes_too(service: Any, tmp_path: Path) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("class 3\nanother\nclass 0\n", "utf-8")
+    asked = {"depth": 5, "width": 16, "img_size": 12, "patch_size": 2, "in_chans": 1, "pool": "token", "seed": 3}
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in asked.items()]
+    words += ["--option=select=random", "--layers=0,0,1,2,2", f"--labels=@{names}"]
+    with Client(service.url, cache=tmp_path / "cache") as client:
+        model = client.fetch_model(
+            **asked,
+            learngene="half",
+            layers=[0, 0, 1, 2, 2],
+            labels=["class 3", "another", "class 0"],
+            options={"select": "random"},
+        )
+    store = str(service.data / "store")
+    assert main(["build", "half", "--store", store, *words, "--out", str(tmp_path / "built")]) == 0
+    assert model.path.read_bytes() == (tmp_path / "built" / "model.safetensors").read_bytes()
+    fetch = ["fetch", "--url", service.url, "--cache", str(tmp_path / "other"), "--learngene", "half", *words]
+    assert client_main([*fetch, "--out", str(tmp_path / "fetched")]) == 0
+    assert model.path.read_bytes() == (tmp_path / "fetched").read_bytes()
+    assert model.to_timm()(torch.zeros(2, 1, 12, 12)).shape == (2, 3)
 
 
 def test_a_fetched_model_is_a_timm_model_that_works(service: Any, tmp_path: Path) -> None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import random
-import socket
 import threading
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from e2e.sockets import anonymous_bytes, opened
 
 
 @pytest.fixture(scope="module")
@@ -167,21 +166,6 @@ def test_work_stops_when_the_client_leaves(service: Any) -> None:
             break
         time.sleep(0.1)
     assert open_files(service.process.pid) <= before
-
-
-def opened(url: str, path: str) -> socket.socket:
-    address = urlsplit(url)
-    connection = socket.create_connection((address.hostname, address.port))
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode())
-    return connection
-
-
-def anonymous_bytes(pid: int) -> int:
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Anonymous:"):
-            return int(line.split()[1]) * 1024
-    raise AssertionError("no Anonymous line")
 
 
 def open_files(pid: int) -> int:

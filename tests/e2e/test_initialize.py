@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import factories
@@ -12,8 +13,11 @@ import safetensors.numpy
 import timm
 import torch
 
+from learngenes.catalog import Catalog
 from learngenes.initialize import Request, initialize
 from learngenes.recipe import digest
+from learngenes.report import init_report, lineage
+from learngenes.store.local import LocalStore
 from learngenes.stream import assemble, stream
 from learngenes.tensorfile import TensorFile
 
@@ -84,7 +88,7 @@ def test_config_and_weights_load_in_timm(service: Any) -> None:
     assert config["pretrained_cfg"]["label_names"][3] == "class 3"
 
 
-LEGAL = {"depth": {"first": 1, "last": 512, "step": 1}, "width": {"first": 32, "last": 32, "step": 1}}
+LEGAL = {"depth": {"first": 1, "last": 512, "step": 1}, "width": {"first": 16, "last": 32, "step": 16}}
 
 
 @pytest.mark.parametrize(
@@ -98,6 +102,7 @@ LEGAL = {"depth": {"first": 1, "last": 512, "step": 1}, "width": {"first": 32, "
         ({"depth": 9.5}, "invalid-request", "got 9.5", {"depth": 9, "width": 32}),
         ({"depth": True}, "invalid-request", "got True", {"depth": 1, "width": 32}),
         ({"depth": 9, "witdh": 384}, "invalid-request", "did you mean 'width'?", {"depth": 9, "width": 32}),
+        ({"depth": 9, "width": 23}, "unsupported-size", "width 16 to 32 in steps of 16", {"depth": 9, "width": 16}),
     ],
 )
 def test_a_size_that_cannot_be_is_answered_with_the_ones_that_can(
@@ -127,7 +132,8 @@ def test_a_size_that_cannot_be_is_answered_with_the_ones_that_can(
         ({"learngene": "../etc"}, 422, "invalid-key", "can't name a learngene"),
         ({"learngene": "tyni"}, 404, "learngene-not-found", "did you mean 'tiny'?"),
         ({"learngene": "tiny@7"}, 404, "learngene-not-found", "tiny"),
-        ({"method": "wave"}, 422, "invalid-value", "'sws', not 'wave'"),
+        ({"method": "selection"}, 422, "invalid-value", "'sws', not 'selection': the store has none of that method"),
+        ({"method": "swss"}, 422, "unknown-name", "did you mean 'sws'?"),
         ({"dtype": "f64"}, 422, "invalid-request", "'f32', 'f16' or 'bf16'"),
         ({"num_classes": 0}, 422, "invalid-value", "1 to 100000, got 0"),
         ({"order": [0, 1]}, 422, "invalid-value", "not a permutation"),
@@ -135,6 +141,28 @@ def test_a_size_that_cannot_be_is_answered_with_the_ones_that_can(
         ({"layers": [0, 1, 5]}, 422, "invalid-value", "stage 5"),
         ({"layers": [0, 1], "depth": 3}, 422, "invalid-value", "names 2 blocks"),
         ({"seed": -1}, 422, "invalid-value", "got -1"),
+        ({"img_size": 0}, 422, "invalid-value", "1 to 8192, got 0"),
+        ({"img_size": 9}, 422, "invalid-value", "9"),
+        ({"img_size": "8"}, 422, "invalid-request", "got '8'"),
+        ({"patch_size": 10**30}, 422, "invalid-value", "1 to 128"),
+        ({"img_size": 8192, "patch_size": 1}, 422, "invalid-value", "8192 a side"),
+        ({"in_chans": 65}, 422, "invalid-value", "1 to 64, got 65"),
+        ({"pool": "max"}, 422, "invalid-request", "'token' or 'avg'"),
+        ({"labels": []}, 422, "invalid-request", "at least 1 item"),
+        ({"labels": ["cat"]}, 422, "invalid-value", "not their names"),
+        ({"labels": ["cat", "cat"], "learngene": "half"}, 422, "invalid-value", "names 'cat' twice"),
+        ({"labels": ["cat"], "num_classes": 2, "learngene": "half"}, 422, "invalid-value", "num_classes is 2"),
+        ({"labels": [7]}, 422, "invalid-request", "labels.0"),
+        ({"options": []}, 422, "invalid-request", "options"),
+        ({"options": {"selcet": "random"}}, 422, "unknown-name", "did you mean 'select'?"),
+        ({"options": {"select": "randon"}}, 422, "unknown-name", "did you mean 'random'?"),
+        ({"options": {"select": ["random"]}}, 422, "unknown-name", "select"),
+        ({"options": {"layers": [0, "x"]}}, 422, "invalid-value", "'x'"),
+        ({"options": {"select": None}}, 422, "unknown-name", "select"),
+        ({"options": {"order": [2, 1, 0]}, "order": [2, 1, 0]}, 422, "invalid-value", "'order' is given twice"),
+        ({"options": {"seed": 5}}, 422, "invalid-value", "give it beside the options"),
+        ({"options": {"select": "importance"}, "width": 16}, 422, "invalid-value", "no importance scores"),
+        ({"select": "random"}, 422, "invalid-request", "did you mean 'options.select'?"),
     ],
 )
 def test_bad_input_gets_one_clear_sentence(service: Any, body: Any, status: int, code: str, words: str) -> None:
@@ -144,8 +172,49 @@ def test_bad_input_gets_one_clear_sentence(service: Any, body: Any, status: int,
     assert "\n" not in answer.json()["detail"]
 
 
+WIDER = [
+    {"width": 16, "options": {"select": "random", "scale": "none"}, "seed": 3},
+    {"width": 16, "options": {"heads": "within", "layers": [0, 2, 2]}},
+    {"options": {"order": "front-last-mid"}, "depth": 7},
+    {"img_size": 12, "patch_size": 2, "in_chans": 1},
+    {"pool": "token", "num_classes": 3, "seed": 1},
+    {"learngene": "half", "labels": ["class 3", "a new one", "class 0"], "dtype": "f16"},
+]
+
+
+@pytest.mark.parametrize("body", WIDER)
+def test_every_field_reaches_the_library_as_it_was_sent(service: Any, body: dict[str, Any]) -> None:
+    name, given = body.get("learngene", "tiny"), {key: body[key] for key in body if key != "learngene"}
+    catalog = Catalog(LocalStore(service.data / "store"))
+    manifest = catalog.get(name)
+    given |= {"labels": tuple(body["labels"])} if "labels" in body else {}
+    recipe = initialize(manifest, Request(**given))
+    answer = post(service, body)
+    assert answer.status_code == 200
+    assert answer.content == b"".join(stream(catalog.assemble(recipe, manifest)))
+    document = post(service, body, accept="application/json").json()
+    assert document["init_report"] == json.loads(json.dumps(init_report(recipe, manifest)))
+    assert document["lineage"] == json.loads(json.dumps(lineage(recipe)))
+
+
+def test_a_short_form_and_the_option_are_the_same_descendant(service: Any) -> None:
+    short, long = ({"layers": [0, 1, 2, 2]}, {"options": {"layers": [0, 1, 2, 2]}})
+    assert post(service, short).headers["etag"] == post(service, long).headers["etag"]
+
+
+def test_ten_thousand_labels_are_no_problem(service: Any) -> None:
+    labels = [f"class {i}" for i in range(10_000)]
+    start = time.monotonic()
+    assert "'class 9999' twice" in post(service, {"learngene": "half", "labels": [*labels, labels[-1]]}).text
+    assert time.monotonic() - start < 1
+    document = post(service, {"learngene": "half", "depth": 1, "labels": labels}, accept="application/json").json()
+    assert document["init_report"]["notes"][0].startswith("the head knows 10 of the 10000 labels by name")
+    config = httpx.get(service.url + document["files"][1]["url"]).json()
+    assert config["pretrained_cfg"]["label_names"] == labels
+
+
 def test_a_body_beyond_the_limit_is_refused(service: Any) -> None:
-    assert post(service, b" " * 100_000).status_code == 413
+    assert post(service, b" " * 1_100_000).status_code == 413
 
 
 def test_the_same_request_has_the_same_id_after_a_restart(service: Any, start: Any) -> None:
@@ -181,5 +250,4 @@ def test_learngenes_and_methods_say_what_there_is(service: Any) -> None:
     manifest = httpx.get(f"{service.url}/v1/learngenes/half@1").json()
     assert (manifest["dtype"], manifest["method_facts"]) == ("F16", {"stages": [2, 2, 2]})
     assert httpx.get(f"{service.url}/v1/learngenes/halv").json()["code"] == "learngene-not-found"
-    (method,) = httpx.get(f"{service.url}/v1/methods").json()["methods"]
-    assert (method["name"], method["options"]) == ("sws", ["order", "strategy", "layers", "seed"])
+    assert "parent" not in manifest

@@ -1,7 +1,7 @@
 """Bytes that may never change: what was served once is served again, bit for bit.
 
-python tests/golden/test_golden.py            print what has changed since golden.json was written
-python tests/golden/test_golden.py --write    print it and keep it
+PYTHONPATH=tests python tests/golden/test_golden.py            print what has changed since golden.json was written
+PYTHONPATH=tests python tests/golden/test_golden.py --write    print it and keep it
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from golden import golden_sources
 
-from learngenes import formulas, gene, initialize, recipe, stream, tensorfile
+from learngenes import fresh, gene, header, initialize, recipe, stream, tensorfile
 from learngenes.families import vit
 from learngenes.sizes import SizeSpace, Steps
 from learngenes.tensorfile import TensorFile
@@ -31,12 +32,12 @@ def made() -> dict[str, object]:
         "b.weight": np.array([[1.0, -2.5], [0.1, 70000.0]], np.float32),
         "a": np.array([1e-7, -np.inf, 3.0], np.float32),
     }
-    for dtype in tensorfile.ITEM_BYTES:
+    for dtype in header.ITEM_BYTES:
         raw = b"".join(tensorfile.write(pair, dtype))
         base = 8 + int.from_bytes(raw[:8], "little")
         values[f"file of two tensors in {dtype}"] = [raw[:8].hex(), raw[8:base].decode(), raw[base:].hex()]
 
-    normal = formulas.truncated_normal(1, 0, 16).reshape(4, 4)
+    normal = fresh.truncated_normal(1, 0, 16).reshape(4, 4)
     values["truncated normal, seed 1, first four"] = [float(x).hex() for x in normal[0]]
     values["truncated normal, seed 1, sha256 of 4x4"] = hashlib.sha256(normal.tobytes()).hexdigest()
     values["seed of head.weight at seed 0"] = recipe.derive_seed(0, "head.weight")
@@ -49,10 +50,27 @@ def made() -> dict[str, object]:
     wanted = replace(wanted, manifest="0" * 64)
     values["recipe"] = recipe.to_json(wanted).decode()
     values["recipe digest"] = recipe.digest(wanted)
-    for dtype in tensorfile.ITEM_BYTES:
+    for dtype in header.ITEM_BYTES:
         file = stream.assemble(replace(wanted, dtype=dtype), tensors)
         served = b"".join(stream.stream(file))
         values[f"descendant in {dtype}"] = [len(served), hashlib.sha256(served).hexdigest()]
+    return values | golden_sources.made() | _computed(manifest, tensors)
+
+
+def _computed(manifest: gene.Manifest, tensors: TensorFile) -> dict[str, object]:
+    """A narrower descendant with every bridge."""
+    wide = replace(manifest, space=SizeSpace(Steps(1, 512), Steps(2, 4, 2)))
+    request = initialize.Request(
+        depth=1, width=2, labels=("bee", "cat"), img_size=9, patch_size=3, in_chans=1, pool="token", seed=7
+    )
+    wanted = replace(initialize.initialize(wide, request), manifest="0" * 64)
+    values: dict[str, object] = {
+        "computed recipe": recipe.to_json(wanted).decode(),
+        "computed recipe digest": recipe.digest(wanted),
+    }
+    for dtype in header.ITEM_BYTES:
+        served = b"".join(stream.stream(stream.assemble(replace(wanted, dtype=dtype), tensors)))
+        values[f"computed descendant in {dtype}"] = [len(served), hashlib.sha256(served).hexdigest()]
     return values
 
 

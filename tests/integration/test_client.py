@@ -65,7 +65,19 @@ def has_bytes(path: Path, count: int) -> bool:
 
 
 def test_fetch_model_brings_weights_and_config_and_keeps_them(client: Client, server: Server, tmp_path: Path) -> None:
-    model = client.fetch_model(9, 384, order=[0, 4, 1], layers=[0, 1], num_classes=3, dtype="f32")
+    model = client.fetch_model(
+        9,
+        384,
+        order=[0, 4, 1],
+        layers=[0, 1],
+        labels=("cat", "dog"),
+        img_size=96,
+        patch_size=8,
+        in_chans=1,
+        pool="avg",
+        dtype="f32",
+        options={"select": "random"},
+    )
     assert model.path == weights_at(tmp_path / "cache")
     assert model.path.read_bytes() == WEIGHTS
     assert model.config == json.loads(CONFIG)
@@ -73,18 +85,24 @@ def test_fetch_model_brings_weights_and_config_and_keeps_them(client: Client, se
     assert json.loads(server.seen[0].body) == {
         "depth": 9,
         "width": 384,
-        "num_classes": 3,
+        "labels": ["cat", "dog"],
+        "img_size": 96,
+        "patch_size": 8,
+        "in_chans": 1,
+        "pool": "avg",
         "dtype": "f32",
         "order": [0, 4, 1],
         "layers": [0, 1],
+        "options": {"select": "random"},
     }
     client.fetch_model(9, 384)
     assert [seen.method for seen in server.seen] == ["POST", "GET", "GET", "POST"]
 
 
-def test_describe_brings_no_file(client: Client, server: Server, tmp_path: Path) -> None:
-    assert client.describe().id == ID
-    assert server.seen[0].headers["accept"] == "application/json"
+def test_describe_brings_no_file_and_has_nothing_built(client: Client, server: Server, tmp_path: Path) -> None:
+    assert client.describe(depth=9, options={"select": "random"}).id == ID
+    assert (server.seen[0].path, server.seen[0].headers["accept"]) == ("/v1/plan", "application/json")
+    assert json.loads(server.seen[0].body) == {"depth": 9, "options": {"select": "random"}}
     assert not (tmp_path / "cache").exists()
 
 
@@ -106,7 +124,7 @@ def test_progress_is_told_of_the_weights_alone(server: Server, tmp_path: Path) -
 def test_a_service_below_a_path_is_reached_there(server: Server, tmp_path: Path) -> None:
     with Client(server.url + "/zoo/", cache=tmp_path) as client:
         client.describe()
-    assert server.seen[0].path == "/zoo/initialize"
+    assert server.seen[0].path == "/zoo/v1/plan"
 
 
 def test_an_unsupported_size_is_an_error_that_leads_on(client: Client, server: Server) -> None:
@@ -239,6 +257,32 @@ def test_fetch_prints_where_the_file_is(server: Server, tmp_path: Path, capsys: 
     assert json.loads(server.seen[0].body) == {"depth": 9, "order": [0, 4, 1], "layers": [0, 0, 1]}
 
 
+def test_every_word_of_the_command_line_is_sent(server: Server, tmp_path: Path) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("tench, Tinca tinca\ngoldfish\n", "utf-8")
+    words = ["--img-size", "96", "--patch-size", "8", "--in-chans", "1", "--pool", "avg", "--labels", f"@{names}"]
+    words += ["--option", "select=random", "--option", "path=[3, 4]", "--option", "scale=none"]
+    assert run(server, tmp_path, "fetch", *words) == 0
+    assert json.loads(server.seen[0].body) == {
+        "img_size": 96,
+        "patch_size": 8,
+        "in_chans": 1,
+        "pool": "avg",
+        "labels": ["tench, Tinca tinca", "goldfish"],
+        "options": {"select": "random", "path": [3, 4], "scale": "none"},
+    }
+    assert run(server, tmp_path, "describe", "--labels", "cat,dog") == 0
+    assert json.loads(server.seen[-1].body) == {"labels": ["cat", "dog"]}
+
+
+def test_an_option_given_twice_is_a_wrong_command_line(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(server, tmp_path, "fetch", "--option", "keep=first", "--option", "keep=uniform") == 2
+    assert "keep is given twice" in capsys.readouterr().err
+    assert server.seen == []
+
+
 def test_out_puts_a_copy_there(server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "vit.safetensors"
     assert run(server, tmp_path / "cache", "fetch", "--order", "front-mid-last", "--out", str(out), "--json") == 0
@@ -268,7 +312,18 @@ def test_describe_prints_a_summary_or_the_document(
     assert json.loads(capsys.readouterr().out) == server.document
 
 
-@pytest.mark.parametrize("words", [(), ("fly",), ("fetch", "--depth", "nine"), ("fetch", "--layers", "0,x")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("fly",),
+        ("fetch", "--depth", "nine"),
+        ("fetch", "--layers", "0,x"),
+        ("fetch", "--option", "keep"),
+        ("fetch", "--labels", "@/nowhere/names.txt"),
+        ("plan", "--max-params", "many"),
+    ],
+)
 def test_a_wrong_command_line_exits_2(words: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(words)

@@ -1,13 +1,17 @@
-"""What importing the library must not do; tried in a fresh interpreter."""
+"""What importing the library must not do, tried in a fresh interpreter; and what stands in one place alone."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import learngenes
 
 MODULES = ["learngenes", "learngenes.initialize", "learngenes.catalog", "learngenes.descendant"]
 
@@ -77,3 +81,29 @@ def test_the_service_starts_without_torch() -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, env=environment)
     assert done.stdout == b"[]\n"
+
+
+ROOT = Path(learngenes.__file__).parent
+NAMED_BLOCK = re.compile(r"blocks\.\{[^}]*\}\.")
+"""A tensor of a numbered block, named in an f-string."""
+
+
+def sources(*patterns: str) -> dict[str, str]:
+    return {
+        path.relative_to(ROOT).as_posix(): path.read_text("utf-8")
+        for pattern in patterns
+        for path in sorted(ROOT.glob(pattern))
+    }
+
+
+def test_tensors_of_numbered_blocks_are_named_in_one_place_for_each_family_and_one_for_descendants() -> None:
+    planning = sources("*.py", "families/*.py", "planning/*.py", "methods/*/plan.py", "methods/*/options.py")
+    naming = {name for name, text in planning.items() if NAMED_BLOCK.search(text)}
+    assert naming == {"families/vit.py", "families/mini.py", "planning/blocks.py"}
+
+
+def test_no_second_loop_builds_the_blocks_of_a_descendant() -> None:
+    building = {name for name, text in sources("**/*.py").items() if re.search(r"(?<!class )\bEntry\(", text)}
+    assert building >= {"planning/blocks.py", "planning/bridges.py", "recipe.py"}
+    looping = {name for name in building if NAMED_BLOCK.search(sources(name)[name])}
+    assert looping == {"planning/blocks.py"}

@@ -29,7 +29,7 @@ def made(frame: str = "average", **request: Any) -> tuple[Recipe, Manifest]:
 
 
 def config(recipe: Recipe, manifest: Manifest) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(descendant.timm_config(recipe, manifest, id="f" * 64))
+    loaded: dict[str, Any] = json.loads(descendant.model_config(recipe, manifest, id="f" * 64))
     return loaded
 
 

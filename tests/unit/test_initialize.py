@@ -10,8 +10,9 @@ from learngenes import formulas, gene
 from learngenes.errors import BadManifest, InvalidValue, UnknownName, UnsupportedSize
 from learngenes.gene import Manifest
 from learngenes.initialize import Request, initialize, method_of
-from learngenes.recipe import Fill, Recipe, Stored, derive_seed
+from learngenes.recipe import Recipe, derive_seed
 from learngenes.sizes import SizeSpace, Steps
+from learngenes.sources import Fill, Stored
 
 
 def tiny() -> Manifest:
@@ -68,8 +69,15 @@ REFUSED: dict[str, tuple[type[InvalidValue], dict[str, Any]]] = {
     "unknown dtype 'f31'; did you mean 'f32'": (UnknownName, {"dtype": "f31"}),
     "unknown dtype 'F32'; did you mean|unknown dtype 'F32'; known": (UnknownName, {"dtype": "F32"}),
     "unknown key naming 'tim'; did you mean 'timm'": (UnknownName, {"keys": "tim"}),
-    "num_classes is 1 to 100000, got 0": (InvalidValue, {"num_classes": 0}),
-    "num_classes is 1 to 100000, got 100001": (InvalidValue, {"num_classes": 100_001}),
+    "num_classes is a whole number of 1 to 100000, got 0": (InvalidValue, {"num_classes": 0}),
+    "num_classes is a whole number of 1 to 100000, got 100001": (InvalidValue, {"num_classes": 100_001}),
+    "unknown pooling 'tokn'; did you mean 'token'": (UnknownName, {"pool": "tokn"}),
+    "img_size is a whole number of 1 to 8192, got 8193": (InvalidValue, {"img_size": 8193}),
+    "patch_size is a whole number of 1 to 128, got 0": (InvalidValue, {"patch_size": 0}),
+    "in_chans is a whole number of 1 to 64, got 1.5": (InvalidValue, {"in_chans": 1.5}),
+    "labels names 'a' twice; each class has a name of its own": (InvalidValue, {"labels": ("a", "b", "a")}),
+    "labels names 2 classes and num_classes is 3": (InvalidValue, {"labels": ("a", "b"), "num_classes": 3}),
+    "depth is a whole number, got '3'": (InvalidValue, {"depth": "3"}),
     r"a seed is a whole number of 0 to 2\*\*64 - 1, got -1": (InvalidValue, {"seed": -1}),
     r"got 18446744073709551616": (InvalidValue, {"seed": 1 << 64}),
 }
@@ -86,7 +94,7 @@ def test_a_request_that_cannot_be_cannot_exist(sentence: str) -> None:
     "request_", [Request(depth=0), Request(depth=513), Request(width=9), Request(depth=10**9), Request(depth=-1)]
 )
 def test_a_size_off_the_space_is_refused(request_: Request) -> None:
-    with pytest.raises(UnsupportedSize, match="it takes depth 1 to 512 and width 8; the nearest is depth"):
+    with pytest.raises(UnsupportedSize, match="depth 1 to 512 and width 4 to 8 in steps of 4; the nearest is"):
         initialize(tiny(), request_)
 
 

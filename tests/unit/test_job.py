@@ -8,7 +8,16 @@ import pytest
 from learngenes import config
 from learngenes.errors import InvalidValue, LearngenesError, UnknownName
 from learngenes.families.vit import parameters
-from learngenes.job import AncestorOptions, DataOptions, LearnJob, TrainingOptions, identity
+from learngenes.job import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    AncestorOptions,
+    DataOptions,
+    Input,
+    LearnJob,
+    TrainingOptions,
+    identity,
+)
 from learngenes.methods.sws.options import LearnOptions
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("sws_*.toml"))
@@ -69,6 +78,11 @@ def test_an_unknown_key_names_the_nearest_known_one():
             "got checkpoint and pretrained",
         ),
         ({"ancestor": {"architecture": "resnet18", "checkpoint": "a.pth"}}, "can run code when opened"),
+        ({"ancestor": {"architecture": "vit", "pretrained": True}}, "nobody published weights; name one of timm's"),
+        (
+            {"ancestor": {"architecture": "vit", "checkpoint": "a.safetensors", "arguments": {"depth": 3}}},
+            "takes no arguments, got depth; remove them",
+        ),
         (
             {"ancestor": {"architecture": "resnet18", "pretrained": True, "arguments": {"num_classes": 3}}},
             "num_classes is not among the ancestor's arguments",
@@ -103,6 +117,53 @@ def test_the_identity_of_a_run_holds_what_decides_it_and_nothing_else():
         assert identity(other) != identity(job)
     assert identity(job)["training.learning_rate"] == 1e-3
     assert identity(job)["options.stages"] == [1, 2, 1]
+
+
+def bare(**changes):
+    table = {name: value for name, value in TABLE.items() if name not in ("data", "training")}
+    return config.parse({**table, **changes}, LearnJob, where="job.toml")
+
+
+STORED = {"architecture": "resnet18", "checkpoint": "a.safetensors"}
+
+
+def test_a_method_says_which_tables_it_needs_and_which_it_has_no_use_for():
+    job = bare(method="tleg")
+    for need, table in ((job.need_data, "data"), (job.need_training, "training"), (job.need_ancestor, "ancestor")):
+        with pytest.raises(InvalidValue, match=rf"method 'tleg' needs \[{table}\]; add the table"):
+            need()
+    job.refuse("data", "training", "ancestor")
+    full = parse(ancestor={"architecture": "resnet18", "pretrained": True})
+    assert (full.need_data(), full.need_training(), full.need_ancestor()) == (full.data, full.training, full.ancestor)
+    for table in ("data", "training", "ancestor"):
+        with pytest.raises(InvalidValue, match=rf"method 'sws' has no use for \[{table}\]; remove the table"):
+            full.refuse(table)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"training": TABLE["training"]}, r"\[training\] needs images to train on; add \[data\]"),
+        (
+            {"ancestor": {"architecture": "vit", "training": TABLE["training"]}},
+            r"\[ancestor.training\] needs images to train on; add \[data\], or name a checkpoint",
+        ),
+        ({"ancestor": STORED}, "images were normalised for a.safetensors; add ancestor.mean and ancestor.std"),
+        ({"ancestor": {**STORED, "mean": [0.5], "std": [0.5]}}, "ancestor's mean and std .* per channel: 3, got 1"),
+    ],
+)
+def test_what_cannot_be_without_images_is_refused(changes, message):
+    with pytest.raises(InvalidValue, match=message):
+        bare(**changes)
+
+
+def test_the_input_is_that_of_the_images_else_of_the_ancestor_else_imagenets():
+    assert parse().input == Input(IMAGENET_MEAN, IMAGENET_STD, "bicubic", 0.875)
+    light = parse(**within("data", augment="light", mean=[0.1] * 3, std=[0.2] * 3, interpolation="bilinear"))
+    assert light.input == Input((0.1,) * 3, (0.2,) * 3, "bilinear", 1.0)
+    assert bare(ancestor={**STORED, "mean": [0.1] * 3, "std": [0.2] * 3}).input == Input((0.1,) * 3, (0.2,) * 3)
+    assert bare().input == Input(IMAGENET_MEAN, IMAGENET_STD)
+    assert bare(geometry={**TABLE["geometry"], "channels": 1}).input == Input((0.5,), (0.5,))
 
 
 def test_values_cannot_be_changed():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learngenes import tensorfile
+from learngenes import header
 from learngenes.errors import InvalidValue, UnsupportedSize
 from learngenes.families import vit
 from learngenes.sizes import MAX_DEPTH, Size, SizeSpace, Steps
@@ -73,6 +73,6 @@ def test_a_size_of_the_space_is_itself() -> None:
 
 def test_the_deepest_descendants_header_stays_under_a_megabyte() -> None:
     giant = vit.Geometry(MAX_DEPTH, 8192, 64, 16, 224, 100_000, class_token=True, pool="token")
-    plan = tensorfile.layout({name: ("F32", shape) for name, shape in vit.shapes(giant).items()})
+    plan = header.layout({name: ("F32", shape) for name, shape in vit.shapes(giant).items()})
     assert plan.size > 1e12
-    assert len(plan.header) < tensorfile.MAX_HEADER_BYTES
+    assert len(plan.header) < header.MAX_HEADER_BYTES

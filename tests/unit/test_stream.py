@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from learngenes import tensorfile
 from learngenes.errors import BadRecipe
 from learngenes.initialize import Request, initialize
-from learngenes.recipe import DTYPES, Fill, Recipe, Stored, digest
+from learngenes.recipe import DTYPES, Recipe, digest
+from learngenes.sources import Fill, Stored
 from learngenes.stream import CHUNK_BYTES, VirtualFile, assemble, parts, stream, view
 from learngenes.tensorfile import TensorFile
 

@@ -15,7 +15,7 @@ from learngenes.errors import BadManifest, InvalidValue, UnknownName
 from learngenes.gene import Manifest
 from learngenes.initialize import Request, initialize
 from learngenes.methods.sws.options import PlanOptions
-from learngenes.methods.sws.plan import deal, layer_map, order_of, stage_counts
+from learngenes.planning.stages import deal, layer_map, order_of, stage_counts
 from learngenes.recipe import digest
 from learngenes.stream import assemble, stream
 from learngenes.tensorfile import TensorFile
@@ -213,7 +213,7 @@ def test_a_misspelt_option_value_names_the_nearest(option: str, typo: str, neare
 def test_stage_counts_that_are_none_are_the_manifests_fault(stages: object) -> None:
     manifest, _ = factories.learngene()
     manifest.method_facts["stages"] = stages
-    with pytest.raises(BadManifest, match="learngene tiny@1: SWS needs its stage counts"):
+    with pytest.raises(BadManifest, match="learngene tiny@1: sws needs its stage counts"):
         stage_counts(manifest)
 
 
@@ -221,4 +221,4 @@ def test_stage_counts_sum_up_to_the_depth() -> None:
     manifest, _ = factories.learngene()
     manifest.method_facts["stages"] = [2, 2]
     with pytest.raises(BadManifest, match=r"stages \(2, 2\) are 4 layers, its network has 6"):
-        stage_counts(manifest)
+        initialize(manifest, Request())

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from learngenes import tensorfile
+from learngenes import header, tensorfile
 from learngenes.errors import BadTensorFile, UnknownName
-from learngenes.tensorfile import ITEM_BYTES, MAX_FILE_BYTES, MAX_HEADER_BYTES, MAX_TENSORS, Tensor, TensorFile
+from learngenes.header import ITEM_BYTES, MAX_FILE_BYTES, MAX_HEADER_BYTES, MAX_TENSORS, Tensor
+from learngenes.tensorfile import TensorFile
 
 DTYPES = sorted(ITEM_BYTES)
 ONE = {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}
@@ -187,7 +188,7 @@ ATTACKS = {
 def test_an_attack_is_refused_in_one_sentence_and_nothing_past_the_limits_is_read(raw: bytes) -> None:
     read = Reader(raw)
     with pytest.raises(BadTensorFile) as error:
-        tensorfile.read_layout(read, len(raw))
+        header.read_layout(read, len(raw))
     assert len(str(error.value)) < 400 and "\n" not in str(error.value)
     assert all(stop <= min(len(raw), 8 + MAX_HEADER_BYTES) for _, stop in read.asked)
 
@@ -195,7 +196,7 @@ def test_an_attack_is_refused_in_one_sentence_and_nothing_past_the_limits_is_rea
 def test_a_file_of_more_than_a_tebibyte_is_refused_by_its_size() -> None:
     raw = file(b"{}", b"")
     with pytest.raises(BadTensorFile, match=f"at most {MAX_FILE_BYTES} are read"):
-        tensorfile.read_layout(Reader(raw), MAX_FILE_BYTES + 1)
+        header.read_layout(Reader(raw), MAX_FILE_BYTES + 1)
 
 
 @given(st.data())
@@ -223,14 +224,14 @@ WRITER_REFUSES: dict[str, dict[str, tuple[str, tuple[int, ...]]]] = {
 @pytest.mark.parametrize("tensors", WRITER_REFUSES.values(), ids=WRITER_REFUSES)
 def test_the_writer_refuses_what_the_reader_would(tensors: dict[str, tuple[str, tuple[int, ...]]]) -> None:
     with pytest.raises(BadTensorFile):
-        tensorfile.layout(tensors)
+        header.layout(tensors)
 
 
 @pytest.mark.parametrize(
     "use",
     [
-        lambda: tensorfile.item_bytes("BF17"),
-        lambda: tensorfile.layout({"a": ("BF17", (1,))}),
+        lambda: header.item_bytes("BF17"),
+        lambda: header.layout({"a": ("BF17", (1,))}),
         lambda: tensorfile.encode(np.ones(1, "f4"), "BF17"),
         lambda: tensorfile.decode(b"", "BF17"),
     ],
@@ -241,7 +242,7 @@ def test_an_unknown_dtype_names_the_nearest(use: Any) -> None:
 
 
 def test_a_layout_is_the_file_before_its_bytes() -> None:
-    plan = tensorfile.layout({"b": ("F16", (2, 3)), "a": ("F32", ())})
+    plan = header.layout({"b": ("F16", (2, 3)), "a": ("F32", ())})
     raw = plan.header + bytes(plan.size - len(plan.header))
     assert len(plan.header) % 8 == 0
     assert plan.tensors == {

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from learngenes.errors import InvalidValue
-
-Order = Literal["front-mid-last", "front-last-mid"]
-Strategy = Literal["cyclic", "random", "proportional", "interleave"]
+from learngenes.planning.stages import StageOptions
+from learngenes.planning.width import Scale
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +15,14 @@ class LearnOptions:
 
     alpha: weight of the ancestor's logits against the labels, within 0..1; temperature: of both softmaxes.
     The authors' commands use alpha 1 (labels have no part) and temperature 1; the paper gives neither value.
+    scored_images: how many training images the importance of heads and neurons is measured on afterwards, so that
+    other widths can be picked by it; 0 stores no importance. Ours: SWS has one width.
     """
 
     stages: tuple[int, ...]
     alpha: float = 1.0
     temperature: float = 1.0
+    scored_images: int = 0
 
     def __post_init__(self) -> None:
         if not self.stages or min(self.stages) < 1:
@@ -30,31 +31,12 @@ class LearnOptions:
             raise InvalidValue(f"alpha is within 0..1, got {self.alpha}")
         if not self.temperature > 0:
             raise InvalidValue(f"temperature is above 0, got {self.temperature}")
+        if self.scored_images < 0:
+            raise InvalidValue(f"scored_images is at least 0, got {self.scored_images}")
 
 
 @dataclass(frozen=True, slots=True)
-class PlanOptions:
-    """How a descendant's layers are shared out between the stages.
+class PlanOptions(StageOptions):
+    """Stages as in StageOptions; another width is picked from the stages' layers, see WidthOptions."""
 
-    order: which stages get the extra layers first, by name or as a permutation of the stages; for `cyclic` alone.
-    strategy: `cyclic` as published; `random` (one layer each, the others drawn with `seed`, sorted by stage);
-    `proportional` to the auxiliary network; `interleave` (0,1,2,...,0,1,2,... a negative control).
-    layers: the stage of every block, instead of any strategy.
-    Depths below the number of stages spread over them, whatever the order or drawing strategy.
-    """
-
-    order: Order | tuple[int, ...] = "front-mid-last"
-    strategy: Strategy = "cyclic"
-    layers: tuple[int, ...] | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.strategy != "cyclic" and self.order != "front-mid-last":
-            raise InvalidValue(f"order {self.order!r} means nothing to strategy {self.strategy!r}: name one of the two")
-        if self.layers is not None:
-            if (self.order, self.strategy) != ("front-mid-last", "cyclic"):
-                raise InvalidValue("layers names every block itself: leave out order and strategy, or layers")
-            if not self.layers or min(self.layers) < 0:
-                raise InvalidValue(f"layers is a list of stages counted from 0, got {list(self.layers)}")
-        if not 0 <= self.seed < 1 << 64:
-            raise InvalidValue(f"a seed is a whole number of 0 to 2**64 - 1, got {self.seed!r}")
+    scale: Scale = "fan_in"

@@ -1,127 +1,47 @@
-"""Expanding an SWS learngene: every block of the descendant is, byte for byte, the layer of its stage.
+"""Expanding an SWS learngene: every block of the descendant is the layer of its stage, byte for byte at its own width.
 
-Stage-Wise Weight Sharing (SWS), IJCAI 2024, section 3.3. The text speaks of taking layers one after another in a given
-order of stages; that is how layers are dealt out, not where they lie: the authors' own run commands for 12 layers,
-`0,0,0,1,1,1,2,2,3,3,4,4`, and the ties of their Table 4 at 10 and 11 layers both say that equal stages stay adjacent.
+SWS, IJCAI 2024, section 3.3; planning.stages has the map. Other widths are ours: picked from the stages' layers.
 """
 
 from __future__ import annotations
 
-from fractions import Fraction
+from typing import Any
 
-import numpy as np
-
-from learngenes.errors import BadManifest, InvalidValue
-from learngenes.families.vit import Geometry, block_shapes, frame_shapes
+from learngenes.errors import BadManifest
+from learngenes.families.vit import Geometry
 from learngenes.gene import Manifest
-from learngenes.methods.sws.options import Order, PlanOptions
-from learngenes.recipe import Entry, Stored
+from learngenes.methods.sws.options import PlanOptions
+from learngenes.planning.blocks import Planned, stored
+from learngenes.planning.depth import placed
+from learngenes.planning.expansion import expanded
+from learngenes.planning.stages import layer_map, stage_counts
+from learngenes.planning.width import widths
 from learngenes.sizes import MAX_DEPTH, Size, SizeSpace, Steps
 
 
-def space(geometry: Geometry) -> SizeSpace:
-    """Any depth; the width is the auxiliary network's own."""
-    return SizeSpace(depth=Steps(1, MAX_DEPTH), width=Steps(geometry.width, geometry.width))
+def space(geometry: Geometry, facts: dict[str, Any]) -> SizeSpace:
+    """Any depth; any width of whole heads up to the auxiliary network's."""
+    return SizeSpace(depth=Steps(1, MAX_DEPTH), width=widths(geometry))
 
 
-def plan(manifest: Manifest, size: Size, options: PlanOptions) -> tuple[tuple[int, ...], list[Entry]]:
-    """The layer map (stage of every block) and the tensors: nothing is computed, everything is stored."""
-    stages = layer_map(size.depth, stage_counts(manifest), options)
-    geometry = manifest.geometry
-    blocks = [
-        Entry(f"blocks.{i}.{name}", shape, Stored(f"stages.{stage}.{name}"))
-        for i, stage in enumerate(stages)
-        for name, shape in block_shapes(geometry).items()
-    ]
-    frame = [Entry(name, shape, Stored(name)) for name, shape in frame_shapes(geometry).items()]
-    return stages, blocks + frame
-
-
-def stage_counts(manifest: Manifest) -> tuple[int, ...]:
-    """How many layers each stage had in the auxiliary network; BadManifest if they are not its depth."""
-    counts = manifest.method_facts.get("stages")
-    if not (isinstance(counts, list | tuple) and counts and all(type(n) is int and n >= 1 for n in counts)):
-        raise BadManifest(f"learngene {manifest.reference}: SWS needs its stage counts, got {counts!r}")
+def plan(manifest: Manifest, size: Size, options: PlanOptions) -> Planned:
+    """The stage of every block and the tensors: at the learngene's width nothing is computed, everything is stored."""
+    counts = stage_counts(manifest)
     if sum(counts) != manifest.geometry.depth:
         raise BadManifest(
-            f"learngene {manifest.reference}: stages {tuple(counts)} are {sum(counts)} layers, "
+            f"learngene {manifest.reference}: stages {counts} are {sum(counts)} layers, "
             f"its network has {manifest.geometry.depth}"
         )
-    return tuple(counts)
+    return expanded(
+        manifest,
+        size,
+        options,
+        blocks=placed(layer_map(size.depth, counts, options)),
+        layer=lambda stage, at: stored(name(stage)),
+        name=name,
+    )
 
 
-def layer_map(depth: int, counts: tuple[int, ...], options: PlanOptions) -> tuple[int, ...]:
-    """The stage of every block of a descendant; sorted by stage, except where the caller chose otherwise.
-
-    counts: layers of each stage in the auxiliary network.
-    """
-    count = len(counts)
-    if options.layers is not None:
-        if len(options.layers) != depth:
-            raise InvalidValue(f"layers names {len(options.layers)} blocks, the depth asked for is {depth}")
-        if max(options.layers) >= count:
-            raise InvalidValue(f"layers names stage {max(options.layers)}; the stages are 0 to {count - 1}")
-        return options.layers
-    order = order_of(options.order, count)
-    if options.strategy == "interleave":
-        return tuple(i % count for i in range(depth))
-    if depth < count:
-        # Dealing would drop the last stages, which the head was trained on. Ours; the paper starts at 6 layers.
-        spread = [round(Fraction(i * (count - 1), depth - 1)) for i in range(1, depth)]
-        return (0, *spread)
-    match options.strategy:
-        case "cyclic":
-            dealt = deal(depth, counts, order)
-        case "random":
-            dealt = _random(depth, count, options.seed)
-        case "proportional":
-            dealt = _proportional(depth, counts)
-    return tuple(stage for stage in range(count) for _ in range(dealt[stage]))
-
-
-def deal(depth: int, counts: tuple[int, ...], order: tuple[int, ...]) -> list[int]:
-    """Layers of each stage when depth layers are dealt out one at a time in a cyclic order of the stages.
-
-    No stage gets more than its count in the auxiliary network until all have theirs, so that the auxiliary network's
-    own depth gives back the auxiliary network. The cap is ours; it changes no size the paper printed.
-    """
-    dealt = [0] * len(counts)
-    while (left := depth - sum(dealt)) > 0:
-        full = sum(dealt) >= sum(counts)
-        open_stages = [stage for stage in order if full or dealt[stage] < counts[stage]]
-        for stage in open_stages[:left]:
-            dealt[stage] += 1
-    return dealt
-
-
-def order_of(order: Order | tuple[int, ...], count: int) -> tuple[int, ...]:
-    """An order by name, or any permutation of the stages.
-
-    front-last-mid goes from both ends to the middle: 0,4,1,3,2. Its tail is not given by the paper; ties in its
-    Table 4 rule out orders that would differ at 10 or 11 layers or agree at 7 and 12.
-    """
-    if order == "front-mid-last":
-        return tuple(range(count))
-    if order == "front-last-mid":
-        return tuple(i // 2 if i % 2 == 0 else count - 1 - i // 2 for i in range(count))
-    if sorted(order) != list(range(count)):
-        raise InvalidValue(f"order {list(order)} is not a permutation of the stages 0 to {count - 1}")
-    return tuple(int(stage) for stage in order)
-
-
-def _random(depth: int, count: int, seed: int) -> list[int]:
-    """One layer for each stage, the others drawn uniformly: the paper's random initialization, stage by stage."""
-    draws = np.random.Philox(key=seed).random_raw(depth - count) % np.uint64(count)
-    return [1 + int((draws == stage).sum()) for stage in range(count)]
-
-
-def _proportional(depth: int, counts: tuple[int, ...]) -> list[int]:
-    """Shares of the depth in proportion to the counts, by largest remainder, at least one each."""
-    shares = [Fraction(depth * n, sum(counts)) for n in counts]
-    dealt = [max(1, int(share)) for share in shares]
-    while sum(dealt) != depth:
-        step = 1 if sum(dealt) < depth else -1
-        movable = [stage for stage in range(len(counts)) if dealt[stage] + step >= 1]
-        stage = max(movable, key=lambda s: step * (shares[s] - dealt[s]))
-        dealt[stage] += step
-    return dealt
+def name(stage: int) -> str:
+    """Where the layer of a stage lies in the learngene."""
+    return f"stages.{stage}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from typing import Any
 
 from learngenes import recipe as recipes
-from learngenes.descendant import document, timm_config
-from learngenes_service.state import Descendant, Shelf
+from learngenes.descendant import document, model_config
+from learngenes.families.vit import Geometry
+from learngenes_service.state import Descendant
 
 WEIGHTS = "model.safetensors"
 
@@ -20,36 +22,46 @@ def url_of(id: str, name: str) -> str:
 def small_files(descendant: Descendant) -> dict[str, bytes]:
     """Every file of a descendant but its weights."""
     return {
-        "config.json": timm_config(descendant.recipe, descendant.manifest, id=descendant.file.id),
+        "config.json": model_config(descendant.recipe, descendant.manifest, id=descendant.file.id),
         "recipe.json": recipes.to_json(descendant.recipe),
     }
 
 
 def file_name(descendant: Descendant) -> str:
-    """What a download is called: `<learngene>-v<version>-depth9-width384.safetensors`."""
+    """What a download is called: `<learngene>-v<version>-depth9-width384.safetensors`; a fitted one by its parent."""
     geometry, manifest = descendant.recipe.geometry, descendant.manifest
-    return f"{manifest.name}-v{manifest.version}-depth{geometry.depth}-width{geometry.width}.safetensors"
+    reference = manifest.reference if manifest.parent is None else manifest.parent.learngene
+    return f"{reference.replace('@', '-v')}-depth{geometry.depth}-width{geometry.width}.safetensors"
 
 
-async def describe(descendant: Descendant, shelf: Shelf, *, base_url: str) -> dict[str, Any]:
-    """The whole document. The first time it reads the virtual file once, for its sha256."""
+async def describe(descendant: Descendant, *, base_url: str, sha256: str | None) -> dict[str, Any]:
+    """The whole document. sha256: of the weights file; None while nobody has read it whole."""
+    return await asyncio.to_thread(_describe, descendant, base_url, sha256)
+
+
+def _describe(descendant: Descendant, base_url: str, sha256: str | None) -> dict[str, Any]:
     id = descendant.file.id
-    files = [_file(id, WEIGHTS, descendant.file.size, await shelf.sha256(descendant))]
+    files = [_file(id, WEIGHTS, descendant.file.size, sha256)]
     for name, raw in small_files(descendant).items():
         files.append(_file(id, name, len(raw), hashlib.sha256(raw).hexdigest()))
     facts = document(descendant.recipe, descendant.manifest)
     return {"id": id, **facts, "files": files, "snippets": _snippets(descendant, base_url)}
 
 
-def _file(id: str, name: str, size: int, sha256: str) -> dict[str, Any]:
+def _file(id: str, name: str, size: int, sha256: str | None) -> dict[str, Any]:
     return {"name": name, "bytes": size, "sha256": sha256, "url": url_of(id, name)}
 
 
 def _snippets(descendant: Descendant, base_url: str) -> dict[str, str]:
+    plain = isinstance(descendant.recipe.geometry, Geometry)
+    python = ["from learngenes_client import Client"]
+    python += [] if plain else ["from learngenes.training.loaders import load_model"]
+    python += [
+        f"with Client({base_url!r}) as client:",
+        f"    fetched = client.fetch_descendant({descendant.file.id!r})",
+        f"model = {'fetched.to_timm()' if plain else 'load_model(fetched.path.parent)'}",
+    ]
     return {
         "curl": f"curl -fLo {WEIGHTS} {base_url}{url_of(descendant.file.id, WEIGHTS)}",
-        "python": (
-            f"from learngenes_client import Client\n"
-            f"model = Client({base_url!r}).fetch_descendant({descendant.file.id!r}).to_timm()"
-        ),
+        "python": "\n".join(python),
     }

@@ -14,7 +14,7 @@ from learngenes_service.descendants.document import WEIGHTS, describe, file_name
 from learngenes_service.descendants.ranges import negotiate
 from learngenes_service.descendants.response import MEDIA_TYPE, VirtualFileResponse, out_of_range
 from learngenes_service.problems import documented
-from learngenes_service.state import Descendant, TheShelf
+from learngenes_service.state import Descendant, Shelf, TheShelf
 
 router = APIRouter(prefix="/v1/descendants", tags=["descendants"])
 
@@ -30,20 +30,21 @@ _BYTES: dict[int | str, dict[str, Any]] = {
 async def get_document(id: str, request: Request, shelf: TheShelf) -> JSONResponse:
     """The descendant document: size, cost, init report, lineage, quality, files with their sha256."""
     descendant = await shelf.get(id)
-    return JSONResponse(await describe(descendant, shelf, base_url=str(request.base_url).rstrip("/")))
+    sha256 = await shelf.sha256(descendant)
+    return JSONResponse(await describe(descendant, base_url=str(request.base_url).rstrip("/"), sha256=sha256))
 
 
 @router.head(f"/{{id}}/{WEIGHTS}", include_in_schema=False)
 @router.get(f"/{{id}}/{WEIGHTS}", responses=_BYTES | documented(404, 416), response_class=Response)
 async def get_weights(id: str, shelf: TheShelf) -> Response:
     """The checkpoint: any byte range of it, resumable, cacheable for ever."""
-    return weights_response(await shelf.get(id))
+    return weights_response(await shelf.get(id), shelf)
 
 
 @router.head("/{id}/{name}", include_in_schema=False)
 @router.get("/{id}/{name}", responses=documented(404), response_class=Response)
 async def get_file(id: str, name: str, request: Request, shelf: TheShelf) -> Response:
-    """config.json (loads in timm) and recipe.json (rebuilds the bytes anywhere)."""
+    """config.json (how it loads) and recipe.json (rebuilds the bytes anywhere)."""
     descendant = await shelf.get(id)
     files = small_files(descendant)
     if name not in files:
@@ -65,10 +66,10 @@ async def get_file(id: str, name: str, request: Request, shelf: TheShelf) -> Res
     return Response(body, answer.status, headers, media_type="application/json")
 
 
-def weights_response(descendant: Descendant, *, location: bool = False) -> VirtualFileResponse:
+def weights_response(descendant: Descendant, shelf: Shelf, *, location: bool = False) -> VirtualFileResponse:
     """The stream of a descendant's weights; location: say where it can be resumed."""
     id = descendant.file.id
     headers = {"content-disposition": f'attachment; filename="{file_name(descendant)}"'}
     if location:
         headers |= {"content-location": url_of(id, WEIGHTS), "vary": "accept"}
-    return VirtualFileResponse(descendant.file, headers=headers)
+    return VirtualFileResponse(descendant.file, computing=shelf.computing, headers=headers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from concurrent.futures import Executor
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -19,12 +20,19 @@ MEDIA_TYPE = "application/vnd.safetensors"
 ZERO_COPY_BYTES = 2 << 20
 """Largest piece sent without copying: as nginx has it; larger ones make other clients wait."""
 
+COMPUTED_BYTES = 1 << 18
+"""Largest piece of a computed tensor: it is copied, and waits in memory for as long as its reader likes."""
+
+PATIENCE_SECONDS = 1.0
+"""A reader that takes longer for one piece gets the tensor computed again: none is held for who does not read."""
+
 
 class VirtualFileResponse(Response):
     """Bytes of a descendant, the whole file or one range, with its id as strong ETag."""
 
-    def __init__(self, file: VirtualFile, *, headers: Mapping[str, str]) -> None:
+    def __init__(self, file: VirtualFile, *, computing: Executor, headers: Mapping[str, str]) -> None:
         self.file = file
+        self.computing = computing
         self.extra = headers
         self.status_code = 200
         self.background = None
@@ -52,11 +60,11 @@ class VirtualFileResponse(Response):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _send_bytes(self, start: int, stop: int, receive: Receive, send: Send, *, zero_copy: bool) -> None:
-        stored = self.file.tensors.file if zero_copy else None
         gone = asyncio.create_task(_until_disconnect(receive))
         try:
             for segment, first, last in parts(self.file, start=start, stop=stop):
-                if stored is not None and isinstance(segment, Span):
+                if zero_copy and isinstance(segment, Span) and segment.file.file is not None:
+                    stored = segment.file.file
                     for at in range(segment.start + first, segment.start + last, ZERO_COPY_BYTES):
                         if gone.done():
                             return
@@ -65,10 +73,9 @@ class VirtualFileResponse(Response):
                         await asyncio.sleep(0)
                     continue
                 if isinstance(segment, Fresh | Entry):
-                    data = await asyncio.to_thread(view, self.file, segment)
-                else:
-                    data = view(self.file, segment)
-                for piece in cut(data, first, last):
+                    await self._send_computed(segment, first, last, gone, send)
+                    continue
+                for piece in cut(view(self.file, segment), first, last):
                     if gone.done():
                         return
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -76,6 +83,26 @@ class VirtualFileResponse(Response):
                     await asyncio.sleep(0)
         finally:
             gone.cancel()
+
+    async def _send_computed(
+        self, segment: Fresh | Entry, first: int, last: int, gone: asyncio.Task[None], send: Send
+    ) -> None:
+        """Bytes [first, last) of a tensor, which is held while the client reads and no longer."""
+        loop = asyncio.get_running_loop()
+        held: list[memoryview] = []
+        for at in range(first, last, COMPUTED_BYTES):
+            if gone.done():
+                return
+            if not held:
+                held.append(await loop.run_in_executor(self.computing, view, self.file, segment))
+            # A copy: what waits in a buffer holds no tensor.
+            piece = bytes(held[0][at : min(at + COMPUTED_BYTES, last)])
+            letting_go = loop.call_later(PATIENCE_SECONDS, held.clear)
+            try:
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            finally:
+                letting_go.cancel()
+            await asyncio.sleep(0)
 
 
 def out_of_range(size: int) -> ProblemResponse:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from fastapi import APIRouter, Request
-from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response
 
-from learngenes.errors import InvalidValue, LearngenesError
 from learngenes_service.descendants.document import describe
 from learngenes_service.descendants.endpoints import weights_response
 from learngenes_service.descendants.response import MEDIA_TYPE
+from learngenes_service.initialize.reading import read
 from learngenes_service.initialize.schemas import InitializeBody
-from learngenes_service.problems import documented, size_facts, validation_problem
-from learngenes_service.state import Shelf, TheShelf
+from learngenes_service.problems import documented
+from learngenes_service.state import TheShelf
 
 router = APIRouter(tags=["initialize"])
 
@@ -29,30 +27,20 @@ _ANSWERS: dict[int | str, dict[str, Any]] = {
 
 
 @router.post(
-    "/initialize", responses=_ANSWERS | documented(404, 413, 422), openapi_extra=_OPENAPI, response_class=Response
+    "/initialize", responses=_ANSWERS | documented(404, 409, 413, 422), openapi_extra=_OPENAPI, response_class=Response
 )
 async def post_initialize(request: Request, shelf: TheShelf) -> Response:
     """Initialize a Vision Transformer of the size you name and download it.
 
     The answer is the safetensors checkpoint itself; Content-Location is where it can be resumed or fetched again.
+    A size that has to be fitted first is 409 `needs-learning`, with the sizes that are ready and the command that fits.
     """
-    raw = await request.body()
-    try:
-        body = InitializeBody.model_validate_json(raw or b"{}")
-    except ValidationError as error:
-        fields = tuple(InitializeBody.model_fields)
-        faults = error.errors(include_url=False, include_context=False)
-        return validation_problem(faults, known=fields, **await _legal(raw, shelf))
-    manifest = await shelf.manifest(body.learngene)
-    if body.method not in (None, manifest.method):
-        raise InvalidValue(
-            f"learngene {manifest.reference} is of method {manifest.method!r}, not {body.method!r}: name another"
-        )
-    descendant = await shelf.initialize(manifest, body.to_request())
+    descendant = await shelf.initialize(*await read(await request.body(), shelf))
     if _wants_document(request.headers.get("accept", "*/*")):
         base_url = str(request.base_url).rstrip("/")
-        return JSONResponse(await describe(descendant, shelf, base_url=base_url), headers={"vary": "accept"})
-    return weights_response(descendant, location=True)
+        sha256 = await shelf.sha256(descendant)
+        return JSONResponse(await describe(descendant, base_url=base_url, sha256=sha256), headers={"vary": "accept"})
+    return weights_response(descendant, shelf, location=True)
 
 
 def _wants_document(accept: str) -> bool:
@@ -70,18 +58,3 @@ def _wants_document(accept: str) -> bool:
         if kind in weights:
             weights[kind] = max(weights[kind], quality)
     return weights["application/json"] > weights[MEDIA_TYPE]
-
-
-async def _legal(raw: bytes, shelf: Shelf) -> dict[str, Any]:
-    """The legal space, and the size nearest to what can be made out of a body that is not valid."""
-    try:
-        asked = json.loads(raw)
-        manifest = await shelf.manifest(asked.get("learngene"))
-        space = manifest.space
-        size = [
-            int(asked.get(key) or own)
-            for key, own in (("depth", manifest.geometry.depth), ("width", space.width.first))
-        ]
-        return size_facts(space, space.nearest(*size))
-    except (LearngenesError, ValueError, TypeError, AttributeError, OverflowError, RecursionError):
-        return {}

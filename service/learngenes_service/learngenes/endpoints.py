@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from dataclasses import asdict
 from typing import Any
@@ -11,8 +10,11 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
 from learngenes import gene
+from learngenes.catalog import Catalog
 from learngenes.gene import Manifest
-from learngenes.zoo import METHODS
+from learngenes.ready import fitted_to, size_fitted
+from learngenes.zoo import METHODS, Method
+from learngenes_service.learngenes.options import schema_of
 from learngenes_service.problems import documented
 from learngenes_service.state import TheShelf
 
@@ -21,37 +23,41 @@ router = APIRouter(prefix="/v1", tags=["learngenes"])
 
 @router.get("/learngenes")
 def list_learngenes(shelf: TheShelf) -> JSONResponse:
-    """Every learngene, newest version of each, and the default one."""
-    rows = [_summary(shelf.catalog.get(name)) for name in shelf.catalog.names()]
+    """Every learngene, newest version of each, and the default one; what was fitted to a size stands in its parent."""
+    catalog = shelf.catalog
+    manifests = [catalog.get(name) for name in catalog.names()]
+    rows = [_summary(manifest, catalog) for manifest in manifests if manifest.parent is None]
     return JSONResponse({"default": shelf.default, "learngenes": rows})
 
 
 @router.get("/learngenes/{reference}", responses=documented(404, 422))
 def get_learngene(reference: str, shelf: TheShelf) -> JSONResponse:
-    """The whole manifest of `name` or `name@version`."""
+    """The whole manifest of `name` or `name@version`; of one that was fitted to a size, with its `parent`."""
     manifest = shelf.catalog.get(reference)
-    return JSONResponse(_summary(manifest) | json.loads(gene.to_json(manifest)))
+    return JSONResponse(_summary(manifest, shelf.catalog) | json.loads(gene.to_json(manifest)))
 
 
 @router.get("/methods")
 def list_methods() -> JSONResponse:
-    """Every method, what it can vary, and its options."""
-    rows = [
-        {
-            "name": name,
-            "title": method.title,
-            "paper": method.paper,
-            "version": method.version,
-            "varies": list(method.varies),
-            "options": [field.name for field in dataclasses.fields(method.options)],
-        }
-        for name, method in METHODS.items()
-    ]
-    return JSONResponse({"methods": rows})
+    """Every method: what a request may vary, and the options of planning and of learning as JSON Schema."""
+    return JSONResponse({"methods": [_method(name, method) for name, method in METHODS.items()]})
 
 
-def _summary(manifest: Manifest) -> dict[str, Any]:
+def _method(name: str, method: Method) -> dict[str, Any]:
     return {
+        "name": name,
+        "title": method.title,
+        "paper": method.paper,
+        "version": method.version,
+        "varies": list(method.varies),
+        "fits": method.fits,
+        "options": schema_of(method.options, without=("seed",)),
+        "learning": schema_of(method.learning),
+    }
+
+
+def _summary(manifest: Manifest, catalog: Catalog) -> dict[str, Any]:
+    summary = {
         "name": manifest.name,
         "version": manifest.version,
         "reference": manifest.reference,
@@ -67,3 +73,7 @@ def _summary(manifest: Manifest) -> dict[str, Any]:
         "description": manifest.description,
         "quality": [asdict(measurement) for measurement in manifest.quality],
     }
+    if manifest.parent is not None:
+        return summary | {"parent": asdict(manifest.parent)}
+    children = fitted_to(catalog, manifest)
+    return summary | {"fitted": [{"reference": child.reference, **asdict(size_fitted(child))} for child in children]}

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 from learngenes_client import calls, errors
-from learngenes_client.calls import Answer, NotTheRest, Request, Rest, Whole
+from learngenes_client.calls import Answer, NotTheRest, Rest, Whole
+from learngenes_client.models import Steps
+from learngenes_client.request import Budget, Request
 from unit.client.misbehaving import ID, WEIGHTS, document
 
 ETAG = f'"{ID}"'
@@ -22,8 +24,22 @@ def refused(status: int, problem: object) -> Exception:
 def test_initialize_sends_only_what_was_said() -> None:
     call = calls.initialize(Request(depth=9, width=384, layers=(0, 1), order="front-mid-last", seed=0))
     assert (call.method, call.path, call.headers) == ("POST", "/initialize", {"Accept": "application/json"})
-    assert call.json == {"depth": 9, "width": 384, "layers": (0, 1), "order": "front-mid-last", "seed": 0}
+    assert call.json == {"depth": 9, "width": 384, "layers": [0, 1], "order": "front-mid-last", "seed": 0}
     assert calls.initialize(Request()).json == {}
+
+
+def test_a_plan_is_asked_for_with_the_same_fields_or_with_a_budget() -> None:
+    request = Request(depth=9, labels=("cat",), options={"keep": "first"})
+    assert calls.plan(request).json == calls.initialize(request).json
+    call = calls.plan(Budget(max_params=10, dataset="digits"))
+    assert (call.method, call.path, call.json) == ("POST", "/v1/plan", {"max_params": 10, "dataset": "digits"})
+
+
+def test_what_can_not_be_asked_is_not_sent() -> None:
+    with pytest.raises(errors.InvalidArgument, match="max_params, max_macs"):
+        Budget(dataset="digits")
+    with pytest.raises(errors.InvalidArgument, match="labels is a list"):
+        Request(labels="cat")
 
 
 @pytest.mark.parametrize(
@@ -136,6 +152,47 @@ def test_methods_are_named() -> None:
     assert [method.name for method in calls.read_methods(answer({"methods": [{"name": "sws"}]}))] == ["sws"]
 
 
+def test_methods_come_with_their_options() -> None:
+    schema = {"type": "object", "properties": {"keep": {"default": "first", "description": "which"}}}
+    raw = {"name": "selection", "title": "Weight selection", "paper": "P", "varies": ["depth"], "options": schema}
+    (method,) = calls.read_methods(answer({"methods": [raw]}))
+    assert (method.title, method.paper, method.varies, method.fits) == ("Weight selection", "P", ("depth",), False)
+    assert method.options == {"keep": {"default": "first", "description": "which"}}
+    assert method.learning == {}
+
+
+def ranking() -> dict[str, Any]:
+    quality = {"kind": "measured", "value": 1, "low": 0.5, "high": None, "seeds": 2, "n": 100, "between": []}
+    best = {"learngene": "a@1", "method": "sws", "depth": 2, "width": 8, "params": 5, "macs": 6, "bytes": 20}
+    steps = {"first": 1, "last": 9, "step": 2}
+    left_out = {"learngene": "b@1", "depths": steps, "widths": None, "sizes": 5, "limit": "params", "reason": "above 5"}
+    return {
+        "dataset": None,
+        "metric": "top1",
+        "total": 1,
+        "candidates": [best | {"quality": quality, "latency_ms": None, "needs_learning": True}],
+        "exclusions": [left_out],
+        "notes": ["nobody measured"],
+    }
+
+
+def test_a_ranking_is_read_and_what_is_new_in_it_is_kept_in_raw() -> None:
+    read = calls.read_ranking(answer(ranking()))
+    (best,), (left_out,) = read.candidates, read.exclusions
+    assert (best.learngene, best.depth, best.needs_learning, best.latency_ms) == ("a@1", 2, True, None)
+    assert (best.quality.kind, best.quality.value, best.quality.high) == ("measured", 1.0, None)
+    assert (left_out.depths, left_out.widths, left_out.reason) == (Steps(1, 9, 2), None, "above 5")
+    assert (read.notes, read.raw) == (("nobody measured",), ranking())
+
+
+@pytest.mark.parametrize("field", ["candidates", "total", "metric"])
+def test_a_ranking_without_a_needed_field_is_a_bad_answer_naming_it(field: str) -> None:
+    raw = ranking()
+    del raw[field]
+    with pytest.raises(errors.BadAnswer, match=f"'{field}'"):
+        calls.read_ranking(answer(raw))
+
+
 @pytest.mark.parametrize(("code", "kind"), errors.SERVICE_ERRORS.items())
 def test_every_code_has_its_class(code: str, kind: type[errors.ServiceError]) -> None:
     error = refused(422, {"code": code, "detail": "because", "title": "No"})
@@ -145,7 +202,7 @@ def test_every_code_has_its_class(code: str, kind: type[errors.ServiceError]) ->
 
 
 def test_a_code_from_a_newer_service_is_a_plain_service_error() -> None:
-    assert type(refused(409, {"code": "needs-learning", "detail": "post a job"})) is errors.ServiceError
+    assert type(refused(409, {"code": "too-many-jobs", "detail": "wait"})) is errors.ServiceError
     assert type(refused(503, {"code": "busy"})) is errors.ServiceUnavailable
 
 
@@ -164,6 +221,13 @@ def test_an_unsupported_size_leads_on() -> None:
     assert (error.legal, error.nearest) == (legal, nearest)
 
 
+def test_a_size_that_needs_learning_leads_on() -> None:
+    size, near = {"depth": 9, "width": 48}, {"depth": 8, "width": 48}
+    error = refused(409, {"code": "needs-learning", "detail": "fit it", "size": size, "ready": [near, 5]})
+    assert isinstance(error, errors.NeedsLearning)
+    assert (error.size, error.ready) == (size, (near,))
+
+
 def test_an_invalid_request_names_each_field() -> None:
     listed = [{"field": "depth", "message": "at least 1"}, {"field": "dpth", "message": "unknown"}, "odd"]
     error = refused(422, {"code": "invalid-request", "detail": "no", "errors": listed})
@@ -173,6 +237,10 @@ def test_an_invalid_request_names_each_field() -> None:
 
 
 def test_a_problem_of_wrong_types_is_still_its_error() -> None:
+    odd: dict[str, Any] = {"code": "needs-learning", "size": [], "ready": {}}
+    error = refused(409, odd)
+    assert isinstance(error, errors.NeedsLearning)
+    assert (error.size, error.ready) == ({}, ())
     odd = {"code": "unsupported-size", "detail": None, "legal": 5, "nearest": [], "errors": {}}
     error = refused(422, odd)
     assert isinstance(error, errors.UnsupportedSize)

@@ -8,8 +8,9 @@ from pathlib import Path
 import learngenes_client
 import pytest
 from learngenes_client import errors
-from learngenes_client.errors import BadAnswer, ClientError, MissingPackage
-from learngenes_client.models import Model, document_from
+from learngenes_client.errors import BadAnswer, ClientError, MissingPackage, NotInTimm
+from learngenes_client.model import Model
+from learngenes_client.models import document_from
 from unit.client.misbehaving import WEIGHTS, document
 
 DOCUMENT = document_from(document(WEIGHTS))
@@ -61,6 +62,12 @@ def test_to_timm_gives_the_network_whose_weights_were_saved(tmp_path: Path) -> N
 def test_a_config_without_an_architecture_is_a_bad_answer(tmp_path: Path, config: object) -> None:
     with pytest.raises(BadAnswer, match=r"config\.json"):
         model_at(tmp_path, config).to_timm()
+
+
+def test_a_network_that_timm_does_not_know_names_its_loader(tmp_path: Path) -> None:
+    model = model_at(tmp_path, {"num_classes": 3, "learngenes": {"family": "stitched", "geometry": {}}})
+    with pytest.raises(NotInTimm, match=r"'stitched'.*learngenes\.training\.loaders\.load_model"):
+        model.to_timm()
 
 
 @pytest.mark.parametrize(("package", "call"), [("timm", Model.to_timm), ("safetensors", Model.state_dict)])

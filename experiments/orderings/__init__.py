@@ -1,0 +1,1 @@
+"""The papers' orderings on Fashion-MNIST with a tiny ViT: learngene, recipe, descendant, as in production."""

@@ -1,0 +1,115 @@
+"""`learngenes fit-size`."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+
+from learngenes.arguments import add_data, add_options, options_of
+from learngenes.catalog import Catalog
+from learngenes.commands.running import run_in, say_stopped
+from learngenes.fit_job import FitJob
+from learngenes.gene import Manifest
+from learngenes.job import DataOptions, Learned, Stopped
+from learngenes.publish import check_fit, publish_fitted
+from learngenes.recipe import DTYPES
+from learngenes.store.local import LocalStore
+
+
+def arguments(command: argparse.ArgumentParser) -> None:
+    """Which learngene to which size, on which images, for how long."""
+    command.add_argument("learngene", metavar="LEARNGENE", help="`name` or `name@version`")
+    command.add_argument(
+        "--store", type=Path, required=True, metavar="DIR", help="its store, which also gets the result"
+    )
+    command.add_argument("--depth", type=int, required=True, help="number of blocks")
+    command.add_argument("--width", type=int, required=True, help="embedding dimension")
+    for name, what in (("--train", "to learn from"), ("--test", "to measure on")):
+        command.add_argument(
+            name, required=True, metavar="IMAGES", help=f"images {what}: parquet:FILE, folder:DIR, digits:train"
+        )
+    add_data(command)
+    command.add_argument("--run", type=Path, required=True, metavar="DIR", help="checkpoint, events and the result")
+    command.add_argument("--steps", type=int, default=200, help="of the optimizer; 200 unless said")
+    command.add_argument("--batch", type=int, default=256, help="images a step; 256 unless said")
+    command.add_argument("--images", type=int, default=0, metavar="N", help="use so many, drawn by seed; 0 for all")
+    command.add_argument("--lr", type=float, default=5e-3, help="largest learning rate; 0.005 unless said")
+    command.add_argument("--init", help="of WAVE, where scalers start: interp, lstsq, random or onehot")
+    add_options(command)
+    command.add_argument("--flip", type=float, default=0.0, help="probability of mirroring an image")
+    command.add_argument("--padding", type=int, default=0, help="pixels an image is shifted by at most")
+    command.add_argument("--precision", choices=("float32", "bfloat16"), default="float32", help="of the arithmetic")
+    command.add_argument("--seed", type=int, default=0, help="of all draws")
+    command.add_argument("--license", default="unknown", help="of the images, for the record")
+    command.add_argument("--dtype", choices=DTYPES, default="f32", help="what the result is stored in")
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Fit a learngene to one size on a little data; the result is kept beside it, and from then on serves that size."""
+    catalog = Catalog(LocalStore(chosen.store))
+    parent = catalog.get(chosen.learngene)
+    job = _job(chosen, parent)
+    name = check_fit(job, parent)
+
+    from learngenes.learners import FITTERS
+
+    outcome = run_in(
+        chosen.run,
+        lambda report, stop: FITTERS[parent.method](
+            job, parent, catalog.tensors(parent), run=chosen.run, data=chosen.data, report=report, stop=stop
+        ),
+    )
+    if isinstance(outcome, Stopped):
+        return say_stopped(outcome)
+    if outcome is None:
+        return 0
+    learned = Learned(outcome.tensors, outcome.facts, {**outcome.record, "command": _command(chosen, parent)})
+    manifest = publish_fitted(job, parent, learned, catalog=catalog, dtype=chosen.dtype)
+    assert manifest.name == name
+    print(f"published {manifest.reference} in {chosen.store}")
+    return 0
+
+
+def _job(chosen: argparse.Namespace, parent: Manifest) -> FitJob:
+    """The job; images are prepared as the learngene takes them."""
+    known = parent.normalization
+    straight = known.crop_pct == 1.0
+    options = options_of(chosen) | ({} if chosen.init is None else {"init": chosen.init})
+    return FitJob(
+        learngene=parent.reference,
+        depth=chosen.depth,
+        width=chosen.width,
+        data=DataOptions(
+            train=chosen.train,
+            test=chosen.test,
+            mean=known.mean,
+            std=known.std,
+            augment="light" if straight else "none",
+            padding=chosen.padding,
+            flip=chosen.flip,
+            interpolation=known.interpolation,
+            crop_pct=known.crop_pct,
+            license=chosen.license,
+        ),
+        steps=chosen.steps,
+        batch=chosen.batch,
+        images=chosen.images,
+        learning_rate=chosen.lr,
+        precision=chosen.precision,
+        options=options,
+        seed=chosen.seed,
+    )
+
+
+def _command(chosen: argparse.Namespace, parent: Manifest) -> str:
+    """What measured it, without the places of this machine."""
+    words = ["learngenes", "fit-size", parent.reference, "--store", "STORE", "--run", "RUN", "--data", "DATA"]
+    for name in (
+        "depth", "width", "train", "test", "steps", "batch", "images", "lr", "init", "flip", "padding",
+        "precision", "seed", "dtype",
+    ):  # fmt: skip
+        if (value := getattr(chosen, name)) is not None:
+            words += [f"--{name}", str(value)]
+    words += [word for text in chosen.option for word in ("--option", text)]
+    return shlex.join(words)

@@ -1,0 +1,66 @@
+"""Which learngene answers a request: the one that is named, or the one that was fitted to the size asked for."""
+
+from __future__ import annotations
+
+from learngenes.catalog import Catalog
+from learngenes.errors import NeedsLearning
+from learngenes.gene import Manifest
+from learngenes.initialize import Request, initialize, method_of, size_of
+from learngenes.recipe import Recipe
+from learngenes.sizes import Size
+from learngenes.zoo import METHODS
+
+
+def ready(catalog: Catalog, manifest: Manifest, request: Request) -> Manifest:
+    """The learngene to plan with: naming one is enough to be served from what was fitted to this size of it.
+
+    What was fitted stands for the method's own choices; a request that makes others is answered by the learngene named.
+    """
+    depth, width = size_of(manifest, request)
+    method = method_of(manifest)
+    if not method.fits or depth not in manifest.space.depth or width not in manifest.space.width:
+        return manifest
+    defaults = method.options()
+    if any(getattr(defaults, name, value) != value for name, value in request.options.items()):
+        return manifest
+    return catalog.fitted(manifest, Size(depth, width)) or manifest
+
+
+def planned(catalog: Catalog, manifest: Manifest, request: Request) -> tuple[Recipe, Manifest]:
+    """The recipe of a request and the learngene it is of; raises what `initialize` does.
+
+    NeedsLearning names the sizes that were fitted among those that can be had at once.
+    """
+    chosen = ready(catalog, manifest, request)
+    try:
+        return initialize(chosen, request), chosen
+    except NeedsLearning as error:
+        sizes = {*error.ready, *(size_fitted(child) for child in fitted_to(catalog, manifest))}
+        raise NeedsLearning(str(error), size=error.size, ready=_nearest_first(sizes, error.size)) from None
+
+
+def fitted_to(catalog: Catalog, manifest: Manifest) -> list[Manifest]:
+    """Every learngene that was fitted to a size of this one: the newest of each size, by name."""
+    method = METHODS.get(manifest.method)
+    if method is None or not method.fits:
+        return []
+    found = []
+    for name in catalog.names():
+        if name.startswith(f"{manifest.name}-depth"):
+            versions = (catalog.get(f"{name}@{version}") for version in reversed(catalog.versions(name)))
+            found += [child for child in versions if catalog.completes(child, manifest)][:1]
+    return found
+
+
+def size_fitted(child: Manifest) -> Size:
+    """The size a learngene was fitted to: the only one it takes."""
+    return child.space.nearest(child.geometry.depth, child.geometry.width)
+
+
+def _nearest_first(sizes: set[Size], asked: Size) -> tuple[Size, ...]:
+    """By relative distance, width and depth alike."""
+
+    def distance(size: Size) -> float:
+        return abs(size.depth - asked.depth) / asked.depth + abs(size.width - asked.width) / asked.width
+
+    return tuple(sorted(sizes, key=lambda size: (distance(size), size)))

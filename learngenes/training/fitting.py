@@ -1,0 +1,181 @@
+"""Fitting a network to a size: so many steps on a slice of the images, in one process."""
+
+from __future__ import annotations
+
+import math
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import timm
+import torch
+from torch import Tensor, nn
+
+from learngenes import gene
+from learngenes.errors import InvalidValue
+from learngenes.families.vit import Geometry
+from learngenes.fit_job import FitJob
+from learngenes.gene import Manifest
+from learngenes.job import Report, Stopped, identity
+from learngenes.training import checkpoint
+from learngenes.training.augment import Normalise, TestBatches, TrainingBatches, seed_process
+from learngenes.training.checkpoint import Progress
+from learngenes.training.data import Images, Slice, check_classes, open_images
+from learngenes.training.device import Place, hardware, joined, loaded
+from learngenes.training.evaluate import accuracy
+from learngenes.training.events import PhaseEvents
+from learngenes.training.losses import Supervised
+from learngenes.training.vit import choose_attention, describe_input
+
+_SLICE, _DRAWS = 7, 8
+"""Keys that keep the uses of the job's seed apart."""
+PHASE = "fit"
+REPORT_SECONDS, CHECKPOINT_SECONDS = 5.0, 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """The network after its last step, and what the manifest says of how it came to be."""
+
+    model: nn.Module
+    record: dict[str, Any]
+
+
+def rate(step: int, job: FitJob) -> float:
+    """Learning rate of a step counted from 0: up in a straight line over the warm-up, then a cosine towards zero."""
+    warmup = round(job.warmup * job.steps)
+    if step < warmup:
+        return job.learning_rate * (step + 1) / warmup
+    return job.learning_rate * (1 + math.cos(math.pi * (step - warmup) / max(1, job.steps - warmup))) / 2
+
+
+def fitting(
+    job: FitJob,
+    manifest: Manifest,
+    build: Callable[[], nn.Module],
+    *,
+    geometry: Geometry,
+    run: Path,
+    data: Path,
+    report: Report,
+    stop: Callable[[], bool],
+    clock: Callable[[], float] = time.monotonic,
+) -> Fitted | Stopped:
+    """Train what `build` makes on the images' labels; only its parameters with requires_grad change.
+
+    geometry: of the network; manifest: of the learngene that is fitted, whose images and classes these have to be.
+    The same job gives the same values, in one go or stopped and continued in `run`: bit for bit on a CPU.
+    """
+    with joined() as place:
+        images = _images(job, manifest, place, data=data)
+        seed_process(job.seed, _DRAWS)
+        model = build()
+        describe_input(model, mean=job.data.mean, std=job.data.std)
+        choose_attention(model, fused=False)
+        learns = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        task = Supervised(model, label_smoothing=0.0, precision=job.precision, device=place.device)
+        task.to(place.device)
+        optimizer = torch.optim.AdamW(learns, lr=job.learning_rate, weight_decay=0.0)
+        state = _State(
+            run / f"{PHASE}.safetensors", {**identity(job), "manifest": gene.digest(manifest)}, model, optimizer
+        )
+        progress = state.load() if state.path.exists() else Progress()
+        batch = min(job.batch, len(images.train))
+        batches = TrainingBatches(images.train, options=job.data, geometry=geometry, batch=batch, seed=job.seed)
+        events = PhaseEvents(report, phase=PHASE, steps=job.steps, epoch_steps=batches.epoch_steps, batch=batch)
+        events.start(progress.step)
+        normalise = Normalise(job.data).to(place.device)
+        began = saved = clock()
+        before = progress.seconds
+        events.resume(progress.step, now=began)
+        task.train()
+        for step, (pixels, labels) in loaded(batches, range(progress.step, job.steps), workers=0, place=place):
+            loss = _update(task, optimizer, normalise(pixels), labels, learning_rate=rate(step, job))
+            now, done, stopping = clock(), step + 1, stop()
+            progress = Progress(done, before + now - began)
+            if done == job.steps or events.silent_since(now) >= REPORT_SECONDS:
+                events.step(done, loss=float(loss), learning_rate=rate(step, job), now=now)
+            if stopping or done == job.steps or now - saved >= CHECKPOINT_SECONDS:
+                state.save(progress)
+                saved = now
+                events.checkpoint(done)
+            if stopping and done < job.steps:
+                return Stopped(PHASE, done, job.steps)
+        shown = TestBatches(images.test, options=job.data, geometry=geometry)
+        correct, n = accuracy(
+            model, (shown[i] for i in range(len(shown))), normalise=normalise, precision=job.precision
+        )
+        events.epoch(job.steps, correct=correct, n=n, seconds=progress.seconds, now=clock())
+        made = {
+            "train": job.data.train,
+            "test": job.data.test,
+            "train_n": len(images.train),
+            "options": job.options,
+            "steps": job.steps,
+            "batch": batch,
+            "learning_rate": job.learning_rate,
+            "parameters": sum(parameter.numel() for parameter in learns),
+            "seed": job.seed,
+            "seconds": round(progress.seconds, 1),
+            "accuracy": correct / n,
+            "accuracy_n": n,
+            "versions": {"torch": torch.__version__, "timm": timm.__version__, "python": platform.python_version()},
+            "hardware": hardware(place),
+        }
+        return Fitted(model, made)
+
+
+def _images(job: FitJob, manifest: Manifest, place: Place, *, data: Path) -> Images:
+    """The slice to train on, drawn by the seed, and the test images; InvalidValue unless they suit the learngene."""
+    if place.world > 1:
+        raise InvalidValue(f"fitting runs in one process, got {place.world}; start it without torchrun")
+    known = manifest.normalization
+    if (known.mean, known.std) != (job.data.mean, job.data.std):
+        raise InvalidValue(
+            f"learngene {manifest.reference} takes images of mean {list(known.mean)} and std {list(known.std)}, the "
+            f"job says {list(job.data.mean)} and {list(job.data.std)}; put the learngene's into data"
+        )
+    train, test = open_images(job.data.train, data=data), open_images(job.data.test, data=data)
+    check_classes(train, test, classes=manifest.geometry.classes)
+    if manifest.labels and manifest.labels != train.classes:
+        raise InvalidValue(
+            f"learngene {manifest.reference} knows the classes {', '.join(manifest.labels[:3])}, ... and the images "
+            f"show {', '.join(train.classes[:3])}, ...; fit on images of its own classes, then ask for other labels"
+        )
+    order = np.random.default_rng((job.seed, _SLICE)).permutation(len(train))
+    return Images(Slice(train, sorted(int(i) for i in order[: job.images or None])), test)
+
+
+def _update(
+    task: Supervised, optimizer: torch.optim.Optimizer, x_BCHW: Tensor, labels_B: Tensor, *, learning_rate: float
+) -> Tensor:
+    """One step; the loss before it."""
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+    loss: Tensor = task(x_BCHW, labels_B)["loss"]
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    optimizer.zero_grad()
+    return loss.detach()
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What a checkpoint covers."""
+
+    path: Path
+    identity: dict[str, Any]
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+
+    def save(self, progress: Progress) -> None:
+        checkpoint.save(
+            self.path, progress, identity=self.identity, model=self.model, ema=None, optimizer=self.optimizer
+        )
+
+    def load(self) -> Progress:
+        return checkpoint.load(self.path, identity=self.identity, model=self.model, ema=None, optimizer=self.optimizer)

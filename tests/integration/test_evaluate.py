@@ -1,0 +1,247 @@
+"""Evaluations as commands: several processes, resumed after a kill, published."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import factories
+import pytest
+
+from learngenes.__main__ import main
+from learngenes.catalog import Catalog
+from learngenes.store.local import LocalStore
+
+TUNING = """
+[training]
+batch = 64
+learning_rate = 3e-3
+checkpoint_minutes = 0
+[data]
+padding = 1
+flip = 0.0
+"""
+CELLS = ["--depths", "1,2", "--widths", "16,32", "--epochs", "0,1", "--seeds", "0,1"]
+LONG = ["--depths", "1", "--epochs", "0,6"]
+"""An untuned cell and a tuned one, of which every step writes a checkpoint."""
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a store, where the learngene `tiny` has the classes of the digits, and with a tuning.toml."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    learngene = factories.learngene(labels=tuple("0123456789"))
+    factories.catalog(None, learngene, store=LocalStore(folder / "store"))
+    (folder / "tuning.toml").write_text(TUNING)
+    return folder
+
+
+def words(place: Path, run: Path, *more: str, workers: int = 1) -> list[str]:
+    given = ["evaluate", "tiny", "--store", str(place / "store"), "--test", "digits:test", "--train", "digits:train"]
+    given += ["--tuning", str(place / "tuning.toml"), "--run", str(run), "--workers", str(workers)]
+    return [*given, "--results", str(run / "results" / "tiny"), *more]
+
+
+def found(run: Path) -> bytes:
+    return (run / "results" / "tiny.json").read_bytes()
+
+
+def events(run: Path) -> list[dict[str, Any]]:
+    path = run / "events.jsonl"
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def saved(run: Path) -> Iterator[dict[str, Any]]:
+    """The events of checkpoints that lie inside a tuning."""
+    for event in events(run):
+        inner = event.get("progress", {})
+        if inner.get("event") == "checkpoint" and inner["step"] < inner["steps"]:
+            yield event
+
+
+def wait_for_checkpoint(run: Path, process: subprocess.Popen[bytes] | None = None) -> dict[str, Any]:
+    """The first event of a checkpoint; fails after five minutes, or once the process has ended."""
+    for _ in range(3000):
+        if event := next(saved(run), None):
+            return event
+        assert process is None or process.poll() is None, "it ended before a checkpoint was seen"
+        time.sleep(0.1)
+    raise AssertionError("no checkpoint in five minutes")
+
+
+@pytest.fixture(scope="module")
+def straight(place: Path) -> Path:
+    """A run of LONG that nobody interrupted."""
+    run = place / "straight"
+    assert main(words(place, run, *LONG)) == 0
+    return run
+
+
+@pytest.fixture(scope="module")
+def many(place: Path) -> Path:
+    """A run of CELLS, with latencies."""
+    run = place / "many"
+    assert main(words(place, run, *CELLS, "--latency", workers=2)) == 0
+    return run
+
+
+def test_two_processes_measure_every_cell_once(many: Path) -> None:
+    table = json.loads(found(many))
+    measured = [(m["metric"], m["depth"], m["width"], m["epochs_after"], m["seed"]) for m in table["measurements"]]
+    assert len(measured) == len(set(measured)) == 4 + 8 + 4
+    assert {m["n"] for m in table["measurements"] if m["metric"] == "top1"} == {360}
+    assert len({event["pid"] for event in events(many) if event["event"] == "cell"}) == 3  # one more for latencies
+    assert table["missing"] == []
+    assert len(list((many / "cells").iterdir())) == 16
+    assert list((many / "checkpoints").iterdir()) == []
+
+
+def test_the_page_and_the_picture_are_written(many: Path) -> None:
+    page = (many / "results" / "tiny.md").read_text()
+    assert "| depth | width | parameters | multiply-adds | untuned | after 1 epoch | latency, one image |" in page
+    assert str(many) not in page
+    assert (many / "results" / "tiny.svg").read_bytes().startswith(b"<?xml")
+
+
+def test_a_finished_run_measures_nothing_again(many: Path, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before, seen = found(many), len(events(many))
+    assert main(words(place, many, *CELLS, "--latency")) == 0
+    assert found(many) == before
+    assert [event["event"] for event in events(many)[seen:]] == ["grid"]
+    assert len(capsys.readouterr().out.splitlines()) == 16
+
+
+def test_untuned_values_are_those_of_the_simplest_call(
+    many: Path, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simple = ["evaluate", "tiny", "--store", str(place / "store"), "--test", "digits:test"]
+    assert main([*simple, "--depths", "1,2", "--widths", "16,32"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    untuned = {
+        (m["depth"], m["width"]): m["value"]
+        for m in json.loads(found(many))["measurements"]
+        if m["metric"] == "top1" and not m["epochs_after"]
+    }
+    assert {(line["depth"], line["width"]): line["value"] for line in lines} == untuned
+
+
+def test_measurements_are_published_as_a_new_version_of_the_same_file(many: Path, tmp_path: Path) -> None:
+    place = many.parent
+    catalog = Catalog(LocalStore(place / "store"))
+    old = catalog.get("tiny@1")
+    manifest = (place / "store" / "learngenes" / "tiny" / "1.json").read_bytes()
+    blobs = list(catalog.store.keys("blobs"))
+    assert main(words(place, many, *CELLS, "--latency", "--publish")) == 0
+    fresh = Catalog(LocalStore(place / "store"))
+    new = fresh.get("tiny")
+    assert (new.version, new.weights, len(new.quality)) == (2, old.weights, 16)
+    assert list(fresh.store.keys("blobs")) == blobs
+    assert (place / "store" / "learngenes" / "tiny" / "1.json").read_bytes() == manifest
+
+    seen = len(events(many))
+    more = ["--depths", "1,2,3", "--widths", "16"]
+    assert main(words(place, many, *more, "--publish")) == 0  # the same weights: the same cells
+    (planned, *_) = events(many)[seen:]
+    assert (planned["cells"], planned["missing"]) == (3, 1)
+    assert len(Catalog(LocalStore(place / "store")).get("tiny@3").quality) == 17
+    assert main(["plan", "--store", str(place / "store"), "--max-params", "1M", "--max-latency-ms", "1000"]) == 0
+    for version in (2, 3):
+        (place / "store" / "learngenes" / "tiny" / f"{version}.json").unlink()
+
+
+def test_a_killed_worker_is_one_failed_cell_and_the_run_goes_on_from_its_checkpoint(
+    straight: Path, place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    killed: list[str] = []
+
+    def kill() -> None:
+        event = wait_for_checkpoint(tmp_path)
+        (pid,) = {e["pid"] for e in events(tmp_path) if e["event"] == "cell" and e["cell"] == event["cell"]}
+        os.kill(pid, signal.SIGKILL)
+        killed.append(event["cell"])
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    status = main(words(place, tmp_path, *LONG, workers=2))
+    killer.join()
+    assert status == 1
+    (cell,) = killed
+    assert f"{cell} failed: its process ended with signal SIGKILL" in capsys.readouterr().err
+    (missing,) = json.loads(found(tmp_path))["missing"]
+    assert missing["cell"] == cell
+    assert len(list((tmp_path / "cells").iterdir())) == 1
+
+    seen = len(events(tmp_path))
+    assert main(words(place, tmp_path, *LONG)) == 0
+    starts = [e["progress"]["step"] for e in events(tmp_path)[seen:] if e.get("progress", {}).get("event") == "start"]
+    assert len(starts) == 1
+    assert starts[0] > 0
+    assert found(tmp_path) == found(straight)
+
+
+def test_after_kill_9_of_the_whole_run_the_same_command_gives_the_same_json(
+    straight: Path, place: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "learngenes", *words(place, tmp_path, *LONG)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        wait_for_checkpoint(tmp_path, process)
+        process.kill()
+    assert not (tmp_path / "results").exists()
+    assert main(words(place, tmp_path, *LONG)) == 0
+    assert found(tmp_path) == found(straight)
+
+
+def test_a_run_that_is_asked_to_stop_says_how_to_go_on(
+    place: Path, straight: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ask() -> None:
+        wait_for_checkpoint(tmp_path)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    asker = threading.Thread(target=ask)
+    asker.start()
+    status = main(words(place, tmp_path, *LONG))
+    asker.join()
+    assert status == 130
+    assert "stopped in the evaluation after step 1 of 2; continue with: learngenes " in capsys.readouterr().err
+    assert main(words(place, tmp_path, *LONG)) == 0
+    assert found(tmp_path) == found(straight)
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--epochs", "1"], "--epochs needs a directory to work in; add --run DIR"),
+        (["--publish"], "--publish needs a directory to work in; add --run DIR"),
+        (["--run", "{run}", "--epochs", "1"], "1 epochs of tuning need images to train on; add --train"),
+        (["--run", "{run}", "--workers", "0"], "--workers is at least 1, got 0"),
+        (["--run", "{run}", "--depths", "600"], "the nearest is depth 512"),
+        (["--run", "{run}", "--train", "digits:train", "--epochs", "1", "--tuning", "{toml}"], "fewer than a batch"),
+    ],
+)
+def test_what_can_not_be_is_one_sentence(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], message: str
+) -> None:
+    (tmp_path / "large.toml").write_text("[training]\nbatch = 2048\n")
+    given = [word.format(run=tmp_path / "run", toml=tmp_path / "large.toml") for word in more]
+    simple = ["evaluate", "tiny", "--store", str(place / "store"), "--test", "digits:test"]
+    assert main([*simple, *given]) == 2
+    assert message in capsys.readouterr().err
+    assert not list((tmp_path / "run").glob("cells/*.json"))
+
+
+def test_publishing_needs_a_store_to_publish_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["evaluate", "sws-small-cifar100", "--test", "digits:test", "--run", str(tmp_path), "--publish"]
+    assert main(words) == 2
+    assert "--publish writes a new version into a store; add --store" in capsys.readouterr().err
