@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -92,11 +93,10 @@ def numbers(text: str) -> list[int]:
 
 def amount(text: str) -> int:
     """`24000000`, `24M` or `1.5G` as a whole number; K, M and G are thousands, millions and thousand millions."""
-    factor = {"K": 10**3, "M": 10**6, "G": 10**9}.get(text[-1:].upper(), 1)
-    try:
-        exact = Fraction(text[:-1] if factor > 1 else text) * factor
-    except (ValueError, ZeroDivisionError):
-        exact = Fraction(0)
+    written = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{1,18})?)([KMG]?)", text, re.ASCII | re.IGNORECASE)
+    exact = Fraction(0)
+    if written:
+        exact = Fraction(written[1]) * {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}[written[2].upper()]
     if exact < 1 or exact.denominator != 1:
         raise InvalidValue(f"{text!r} is no whole number above 0; write 24000000, 24M or 1.5G")
     return exact.numerator

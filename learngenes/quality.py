@@ -8,7 +8,7 @@ from dataclasses import replace
 from torch import nn
 
 from learngenes import preparation
-from learngenes.curves import TOP1
+from learngenes.budget.curves import TOP1
 from learngenes.errors import InvalidValue
 from learngenes.families.vit import Geometry
 from learngenes.gene import Manifest, Quality

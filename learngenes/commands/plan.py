@@ -7,11 +7,12 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 
-from learngenes import budget, recipe
+from learngenes import recipe
 from learngenes.arguments import amount
-from learngenes.budget import Budget, Candidate, Ranking
+from learngenes.budget.curves import Estimate
+from learngenes.budget.ranking import Budget, Candidate, Ranking
+from learngenes.budget.ranking import plan as best
 from learngenes.commands import asking
-from learngenes.curves import Estimate
 from learngenes.descendant import document
 from learngenes.errors import InvalidValue
 
@@ -57,7 +58,7 @@ def _rank(chosen: argparse.Namespace) -> int:
         raise InvalidValue(f"{words} names one descendant, a budget finds one: leave out one of the two")
     limits = {name: getattr(chosen, name) for name in LIMITS if getattr(chosen, name) is not None}
     catalog = asking.learngenes(chosen)
-    ranking = budget.plan(
+    found = best(
         [catalog.get(name) for name in ([chosen.learngene] if chosen.learngene else catalog.names())],
         Budget(**{name: amount(value) if isinstance(value, str) else value for name, value in limits.items()}),
         dataset=chosen.dataset,
@@ -66,7 +67,7 @@ def _rank(chosen: argparse.Namespace) -> int:
         limit=chosen.limit,
         fitted=catalog.fitted,
     )
-    print(json.dumps(asdict(ranking), indent=2) if chosen.json else table(ranking))
+    print(json.dumps(asdict(found), indent=2) if chosen.json else table(found))
     return 0
 
 

@@ -13,8 +13,8 @@ import timm
 import torch
 from torch import nn
 
+from learngenes.budget.curves import LATENCY_MS
 from learngenes.catalog import Catalog, starter
-from learngenes.curves import LATENCY_MS
 from learngenes.evaluation.grid import LATENCY_PASSES, Cell, Result
 from learngenes.families.vit import Geometry
 from learngenes.job import Report, Stopped

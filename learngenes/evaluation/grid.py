@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from learngenes import preparation, recipe
+from learngenes.budget.curves import LATENCY_MS, TOP1
 from learngenes.catalog import Catalog
-from learngenes.curves import LATENCY_MS, TOP1
 from learngenes.errors import BadCheckpoint
 from learngenes.evaluation.job import EvaluationJob
 from learngenes.gene import Manifest

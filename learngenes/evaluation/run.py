@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
+from learngenes.budget.curves import TOP1
 from learngenes.catalog import Catalog
-from learngenes.curves import TOP1
 from learngenes.errors import BadData
 from learngenes.evaluation import grid
 from learngenes.evaluation.grid import LATENCY_IMAGES, Cell, ImageFacts, Result, Setting

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from learngenes.curves import TOP1, Estimate, measured
+from learngenes.budget.curves import TOP1, Estimate, measured
 from learngenes.evaluation.job import BASE_RATE, BASE_WIDTH, RATE_BATCH, SMALL_RATE, EvaluationJob
 from learngenes.evaluation.run import Evaluated, Measured, quality
 from learngenes.families import architectures

@@ -14,7 +14,7 @@ import pytest
 from learngenes_client import Client, InvalidArgument, UnknownName
 from learngenes_client.cli import main
 
-from learngenes.budget import Budget, plan
+from learngenes.budget.ranking import Budget, plan
 from learngenes.catalog import Catalog
 from learngenes.gene import Quality
 from learngenes.store.local import LocalStore

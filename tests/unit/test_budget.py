@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learngenes import gene
-from learngenes.budget import Budget, Exclusion, Ranking, plan
+from learngenes.budget.offers import FEW_SIZES, HEADER_ENTRY_BYTES, columns
+from learngenes.budget.ranking import Budget, Exclusion, Ranking, plan
 from learngenes.errors import InvalidValue, UnknownName
 from learngenes.gene import Manifest, Parent
 from learngenes.initialize import Request, initialize
-from learngenes.offers import FEW_SIZES, HEADER_ENTRY_BYTES, columns
 from learngenes.recipe import DTYPES, file_layout
 from learngenes.sizes import Size, SizeSpace, Steps
 

@@ -8,10 +8,10 @@ from cases.measurements import top1
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learngenes.curves import UNKNOWN, Curve, Estimate, measured, ranked_by
+from learngenes.budget.curves import UNKNOWN, Curve, Estimate, measured, ranked_by
+from learngenes.budget.intervals import student, wilson
 from learngenes.errors import UnknownName
 from learngenes.sizes import Size
-from learngenes.statistics import student, wilson
 
 
 def params(size: Size) -> int:

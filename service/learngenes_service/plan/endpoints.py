@@ -11,8 +11,7 @@ from fastapi import APIRouter, Request
 from pydantic import ValidationError
 from starlette.responses import JSONResponse
 
-from learngenes import budget
-from learngenes.budget import Ranking
+from learngenes.budget.ranking import Ranking, plan
 from learngenes.errors import InvalidValue, UnknownName
 from learngenes.gene import Manifest
 from learngenes.zoo import METHODS
@@ -77,7 +76,7 @@ async def _ranked(raw: bytes, shelf: Shelf) -> Ranking:
 def _rank(body: BudgetBody, only: Manifest | None, shelf: Shelf) -> Ranking:
     catalog = shelf.catalog
     manifests = [catalog.get(name) for name in catalog.names()] if only is None else [only]
-    return budget.plan(
+    return plan(
         [manifest for manifest in manifests if body.method in (None, manifest.method)],
         body.to_budget(),
         dataset=body.dataset,

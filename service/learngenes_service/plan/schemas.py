@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from learngenes.budget import Budget
+from learngenes.budget.ranking import Budget
 from learngenes_service.initialize.schemas import InitializeBody
 
 

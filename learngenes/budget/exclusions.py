@@ -9,10 +9,10 @@ from dataclasses import dataclass, fields
 from itertools import groupby
 from typing import Literal
 
-from learngenes.curves import Curve
+from learngenes.budget.curves import Curve
+from learngenes.budget.offers import Column, Cost
 from learngenes.errors import InvalidValue
 from learngenes.gene import Manifest
-from learngenes.offers import Column, Cost
 from learngenes.sizes import Size, Steps
 
 Limit = Literal["params", "macs", "bytes", "latency_ms", "method"]

@@ -5,7 +5,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from learngenes.statistics import CONFIDENCE, student, student_quantile, wilson
+from learngenes.budget.intervals import CONFIDENCE, student, student_quantile, wilson
 
 
 @given(st.integers(1, 100_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from learngenes import gene
-from learngenes.curves import LATENCY_MS, TOP1, UNKNOWN, Curve, Estimate, Ranked, ranked_by
+from learngenes.budget.curves import LATENCY_MS, TOP1, UNKNOWN, Curve, Estimate, Ranked, ranked_by
+from learngenes.budget.exclusions import Budget, Exclusion, exclusions, sift
+from learngenes.budget.offers import Column, columns, needs_learning
 from learngenes.errors import InvalidValue, LearngenesError, UnknownName
-from learngenes.exclusions import Budget, Exclusion, exclusions, sift
 from learngenes.gene import Manifest, Parent, Quality
-from learngenes.offers import Column, columns, needs_learning
 from learngenes.recipe import DTYPES
 from learngenes.sizes import Size
 

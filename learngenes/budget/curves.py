@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
+from learngenes.budget.intervals import student, wilson
 from learngenes.errors import UnknownName
 from learngenes.gene import Quality
 from learngenes.sizes import Size
-from learngenes.statistics import student, wilson
 
 TOP1: Literal["top1"] = "top1"
 """Metric of accuracies: the share, 0..1, of n images whose label has the highest logit."""
