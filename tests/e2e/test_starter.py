@@ -48,12 +48,22 @@ def test_the_starter_is_the_services_default_and_every_byte_is_as_promised() -> 
     catalog.open(manifest)
     assert (manifest.geometry.width, manifest.method_facts["stages"]) == (384, [3, 3, 4, 3, 3])
     assert {tensor.dtype for tensor in manifest.weights.tensors.values()} == {"F16"}
-    assert [q.depth for q in manifest.quality] == list(range(6, 17))
+    assert [q.depth for q in manifest.quality if q.width == 384] == list(range(6, 17))
+    assert {q.width for q in manifest.quality} == {128, 192, 256, 320, 384}
     assert all(q.n == 10_000 for q in manifest.quality)
 
 
+def test_the_second_version_is_the_first_with_more_widths() -> None:
+    catalog = starter()
+    first, second = (catalog.get(f"{NAME}@{version}") for version in catalog.versions(NAME))
+    assert first.weights == second.weights and str(first.space.width) == "384"
+    assert str(second.space.width) == "64 to 384 in steps of 64"
+    recipes = [initialize(manifest, Request(depth=9)) for manifest in (first, second)]
+    assert recipes[0].entries == recipes[1].entries
+
+
 def test_the_readmes_request_works_on_a_fresh_data_directory(serving_starter: Any, tmp_path: Path) -> None:
-    assert httpx.get(f"{serving_starter.url}/readyz").json() == {"status": "ready", "learngene": f"{NAME}@1"}
+    assert httpx.get(f"{serving_starter.url}/readyz").json() == {"status": "ready", "learngene": f"{NAME}@2"}
     answer = httpx.post(f"{serving_starter.url}/initialize", content=b'{"depth":9,"width":384}', timeout=60)
     assert answer.status_code == 200
     recipe = initialize(starter().get(NAME), Request(depth=9))
