@@ -8,13 +8,11 @@ from dataclasses import asdict
 from typing import Any
 
 from learngenes.families import architectures, vit
+from learngenes.families.architectures import CONFIG_KEY
 from learngenes.families.vit import Geometry
 from learngenes.gene import Manifest
 from learngenes.recipe import Recipe
 from learngenes.report import init_report, lineage
-
-CONFIG_KEY = "learngenes"
-"""Our own data at the root of config.json, where every reader ignores it."""
 
 
 def document(recipe: Recipe, manifest: Manifest) -> dict[str, Any]:

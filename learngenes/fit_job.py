@@ -51,6 +51,15 @@ class FitJob:
         """What is fitted."""
         return Size(self.depth, self.width)
 
+    def check_input(self, manifest: Manifest) -> None:
+        """InvalidValue unless images are normalised as the learngene to fit takes them."""
+        known = manifest.normalization
+        if (known.mean, known.std) != (self.data.mean, self.data.std):
+            raise InvalidValue(
+                f"learngene {manifest.reference} takes images of mean {list(known.mean)} and std {list(known.std)}, "
+                f"the job says {list(self.data.mean)} and {list(self.data.std)}; put the learngene's into data"
+            )
+
 
 class Fitter(Protocol):
     """Fits a learngene to the job's size, resuming in `run`; `data` is where relative paths start."""

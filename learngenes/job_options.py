@@ -19,6 +19,23 @@ OWN_VIT = "vit"
 """The ancestor architecture that is the job's own geometry, built by us and not looked up in timm."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Teaching:
+    """What a network learns from an ancestor and what from labels: options of every method that learns from logits.
+
+    alpha: weight of the ancestor's logits against the labels, within 0..1; temperature: of both softmaxes.
+    """
+
+    alpha: float = 1.0
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.alpha <= 1:
+            raise InvalidValue(f"alpha is within 0..1, got {self.alpha}")
+        if not self.temperature > 0:
+            raise InvalidValue(f"temperature is above 0, got {self.temperature}")
+
+
 @dataclass(frozen=True, slots=True)
 class Input:
     """How an image becomes an input: (pixel / 255 - mean) / std per channel, after resizing and a central crop.

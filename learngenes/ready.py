@@ -7,7 +7,7 @@ from learngenes.errors import NeedsLearning
 from learngenes.gene import Manifest
 from learngenes.initialize import Request, initialize, method_of, size_of
 from learngenes.recipe import Recipe
-from learngenes.sizes import Size
+from learngenes.sizes import Size, nearest_first
 from learngenes.zoo import METHODS
 
 
@@ -36,7 +36,7 @@ def planned(catalog: Catalog, manifest: Manifest, request: Request) -> tuple[Rec
         return initialize(chosen, request), chosen
     except NeedsLearning as error:
         sizes = {*error.ready, *(size_fitted(child) for child in fitted_to(catalog, manifest))}
-        raise NeedsLearning(str(error), size=error.size, ready=_nearest_first(sizes, error.size)) from None
+        raise NeedsLearning(str(error), size=error.size, ready=nearest_first(sizes, error.size)) from None
 
 
 def fitted_to(catalog: Catalog, manifest: Manifest) -> list[Manifest]:
@@ -55,12 +55,3 @@ def fitted_to(catalog: Catalog, manifest: Manifest) -> list[Manifest]:
 def size_fitted(child: Manifest) -> Size:
     """The size a learngene was fitted to: the only one it takes."""
     return child.space.nearest(child.geometry.depth, child.geometry.width)
-
-
-def _nearest_first(sizes: set[Size], asked: Size) -> tuple[Size, ...]:
-    """By relative distance, width and depth alike."""
-
-    def distance(size: Size) -> float:
-        return abs(size.depth - asked.depth) / asked.depth + abs(size.width - asked.width) / asked.width
-
-    return tuple(sorted(sizes, key=lambda size: (distance(size), size)))

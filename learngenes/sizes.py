@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from learngenes.errors import InvalidValue, UnsupportedSize
@@ -21,6 +22,15 @@ class Size:
         for name, value in (("depth", self.depth), ("width", self.width)):
             if type(value) is not int or value < 1:
                 raise InvalidValue(f"{name} is a whole number of at least 1, got {value!r}")
+
+
+def nearest_first(sizes: Iterable[Size], size: Size) -> tuple[Size, ...]:
+    """The sizes by their distance to one of them: relative, depth and width alike; equals by depth."""
+    return tuple(
+        sorted(
+            sizes, key=lambda s: (abs(s.depth - size.depth) / size.depth + abs(s.width - size.width) / size.width, s)
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ def page(results: dict[str, Any]) -> str:
         f"Measuring took {seconds / 60:.0f} minutes over all seeds, learning apart.",
         "",
         "Command: `python -m experiments.orderings --data data --run runs/orderings`. What is learned, how and for "
-        "how long stands at the top of experiments/orderings.py: one recipe of 5 epochs for all. Every descendant went "
+        "how long stands in experiments/orderings/setting.py: one recipe of 5 epochs for all. Every descendant went "
         "from learngene to recipe to bytes to timm. Percent top-1 on the test images, mean over the seeds, in brackets "
         "the smallest and the largest.",
         "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 from learngenes.arguments import add_data, add_options, options_of
@@ -11,7 +12,8 @@ from learngenes.catalog import Catalog
 from learngenes.commands.running import run_in, say_stopped
 from learngenes.fit_job import FitJob
 from learngenes.gene import Manifest
-from learngenes.job import DataOptions, Learned, Stopped
+from learngenes.job import Learned, Stopped
+from learngenes.preparation import data_options
 from learngenes.publish import check_fit, publish_fitted
 from learngenes.recipe import DTYPES
 from learngenes.store.local import LocalStore
@@ -73,25 +75,14 @@ def run(chosen: argparse.Namespace) -> int:
 
 def _job(chosen: argparse.Namespace, parent: Manifest) -> FitJob:
     """The job; images are prepared as the learngene takes them."""
-    known = parent.normalization
-    straight = known.crop_pct == 1.0
+    changes = {"padding": chosen.padding, "flip": chosen.flip, "license": chosen.license}
+    data = data_options(parent, train=chosen.train, test=chosen.test, changes=changes)
     options = options_of(chosen) | ({} if chosen.init is None else {"init": chosen.init})
     return FitJob(
         learngene=parent.reference,
         depth=chosen.depth,
         width=chosen.width,
-        data=DataOptions(
-            train=chosen.train,
-            test=chosen.test,
-            mean=known.mean,
-            std=known.std,
-            augment="light" if straight else "none",
-            padding=chosen.padding,
-            flip=chosen.flip,
-            interpolation=known.interpolation,
-            crop_pct=known.crop_pct,
-            license=chosen.license,
-        ),
+        data=data if data.augment == "light" else replace(data, augment="none"),
         steps=chosen.steps,
         batch=chosen.batch,
         images=chosen.images,

@@ -16,6 +16,9 @@ from learngenes.families.vit import Geometry, Shape
 Family = Literal["vit", "stitched", "mini"]
 Architecture = Geometry | StitchedGeometry | MiniGeometry
 
+CONFIG_KEY = "learngenes"
+"""Our own data at the root of a descendant's config.json, where every other reader ignores it."""
+
 
 def family(architecture: Architecture) -> Family:
     """Which family this is one of."""

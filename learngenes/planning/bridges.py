@@ -141,10 +141,11 @@ def _channels(entries: dict[str, Entry], geometry: Geometry, wanted: Bridges) ->
 
     def source(old: Source) -> Source:
         if count == 1:
-            total = _channel(old, view, (0,), 1.0)
-            for i in range(1, before):
-                total = Affine(total, _channel(old, view, (i,), 1.0), 1.0)
-            return total
+            sums: list[Source] = [_channel(old, view, (i,), 1.0) for i in range(before)]
+            while len(sums) > 1:  # in pairs: sources nest only so deep
+                rest = sums[-1:] if len(sums) % 2 else []
+                sums = [Affine(one, two, 1.0) for one, two in zip(sums[::2], sums[1::2], strict=False)] + rest
+            return sums[0]
         return _channel(old, view, tuple(i % before for i in range(count)), before / count)
 
     _put(entries, new, name, source)

@@ -138,7 +138,7 @@ class Narrowing:
         if name not in self.manifest.weights.tensors and self.manifest.parent is None:
             raise InvalidValue(
                 f"learngene {self.manifest.reference} holds no importance scores {name!r}; "
-                f"learn it with scores, or choose select 'uniform'"
+                f"choose select 'uniform', or a learngene with scores"
             )
         return name
 
@@ -146,9 +146,7 @@ class Narrowing:
         if self.options.scale == "none" or not name.endswith("weight"):
             return 1.0
         match name:
-            case "attn.qkv.weight" | "mlp.fc1.weight" | "head.weight":
-                return math.sqrt(self.parent.width / self.child.width)
-            case "attn.proj.weight":
+            case "attn.qkv.weight" | "attn.proj.weight" | "mlp.fc1.weight" | "head.weight":
                 return math.sqrt(self.parent.width / self.child.width)
             case "mlp.fc2.weight":
                 return math.sqrt(self.parent.hidden / self.child.hidden)

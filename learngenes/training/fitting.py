@@ -133,12 +133,7 @@ def _images(job: FitJob, manifest: Manifest, place: Place, *, data: Path) -> Ima
     """The slice to train on, drawn by the seed, and the test images; InvalidValue unless they suit the learngene."""
     if place.world > 1:
         raise InvalidValue(f"fitting runs in one process, got {place.world}; start it without torchrun")
-    known = manifest.normalization
-    if (known.mean, known.std) != (job.data.mean, job.data.std):
-        raise InvalidValue(
-            f"learngene {manifest.reference} takes images of mean {list(known.mean)} and std {list(known.std)}, the "
-            f"job says {list(job.data.mean)} and {list(job.data.std)}; put the learngene's into data"
-        )
+    job.check_input(manifest)
     train, test = open_images(job.data.train, data=data), open_images(job.data.test, data=data)
     check_classes(train, test, classes=manifest.geometry.classes)
     if manifest.labels and manifest.labels != train.classes:

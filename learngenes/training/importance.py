@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Literal
 
 from torch import Tensor, nn
 
 from learngenes.job import Stopped
 from learngenes.tensorfile import IndexArray
-from learngenes.training.scores import Scores, measure, rankings
+from learngenes.training.scores import Hidden, Residual, Scores, measure, rankings
 from learngenes.training.session import Session
 
 
@@ -22,8 +21,8 @@ def measured(
     model: nn.Module,
     images: int,
     *,
-    residual: Literal["stream", "branch"] = "stream",
-    hidden: Literal["after-gelu", "before-gelu"] = "after-gelu",
+    residual: Residual = "stream",
+    hidden: Hidden = "after-gelu",
     moments: bool = False,
 ) -> Scores | Stopped:
     """What scores.measure makes of so many training images; a pass that was stopped starts anew."""

@@ -17,15 +17,12 @@ from torch import nn
 
 from learngenes import config
 from learngenes.errors import BadCheckpoint, InvalidValue, UnknownName
-from learngenes.families.architectures import Architecture
+from learngenes.families.architectures import CONFIG_KEY, Architecture
 from learngenes.families.mini import MiniGeometry
 from learngenes.families.stitched import StitchedGeometry
 from learngenes.families.vit import Geometry
 from learngenes.training import mini, vit
 from learngenes.training.stitched import Stitched
-
-CONFIG_KEY = "learngenes"
-"""Where descendant.model_config puts our own data in a config.json."""
 
 GEOMETRIES: dict[str, type[StitchedGeometry | MiniGeometry]] = {"stitched": StitchedGeometry, "mini": MiniGeometry}
 """What `learngenes.geometry` in a config.json describes, by `learngenes.family`."""

@@ -82,7 +82,7 @@ def test_without_scores_importance_is_refused_in_one_sentence(learned: tuple[Man
     weights = manifest.weights
     kept = {name: tensor for name, tensor in weights.tensors.items() if not name.startswith("rankings")}
     unscored = replace(manifest, weights=replace(weights, tensors=kept))
-    with pytest.raises(InvalidValue, match=r"holds no importance scores 'rankings\.\S+'; learn it with scores, or"):
+    with pytest.raises(InvalidValue, match=r"holds no importance scores 'rankings\.\S+'; choose select 'uniform'"):
         initialize(unscored, Request(width=32, options={"select": "importance"}))
 
 

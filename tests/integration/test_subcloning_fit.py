@@ -167,7 +167,7 @@ def test_fitting_stops_when_asked(parent: Parent) -> None:
 FIT_REFUSED = {
     r"has width 48, and so has the size asked for: .* fit a width below 48": (InvalidValue, {"width": 48}),
     "can't be depth 4, width 20": (UnsupportedSize, {"width": 20}),
-    r"mean \[0\.3\] and std \[0\.38\], and \[data\] says \[0\.5\] and \[0\.38\]": (
+    r"mean \[0\.3\] and std \[0\.38\], the job says \[0\.5\] and \[0\.38\]": (
         InvalidValue,
         {"data": replace(DATA, mean=(0.5,))},
     ),

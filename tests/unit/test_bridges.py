@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,17 @@ def test_channels_are_changed_as_timm_does(which: str, channels: int) -> None:
     np.testing.assert_allclose(file.array("patch_embed.proj.weight"), theirs, rtol=1e-6, atol=1e-7)
     what = "summed into one" if channels == 1 else f"repeated to {channels}, times {own}/{channels}"
     assert notes == ([] if channels == own else [f"the patch kernel's {own} channels are {what}"])
+
+
+def test_many_channels_are_summed_into_one() -> None:
+    geometry = replace(GEOMETRIES["average"], channels=64)
+    manifest, raw = made.staged(geometry, stages=(1, 1), labels=LABELS)
+    recipe = initialize(manifest, Request(in_chans=1, patch_size=2))
+    one, all_of_them = (
+        TensorFile(b"".join(stream(assemble(wanted, TensorFile(raw))))).array("patch_embed.proj.weight")
+        for wanted in (recipe, initialize(manifest, Request(patch_size=2)))
+    )
+    np.testing.assert_allclose(one, all_of_them.sum(1, keepdims=True), rtol=0, atol=1e-5)
 
 
 def test_a_kernel_answers_a_grey_image_as_it_answered_three_equal_channels(tmp_path: Path) -> None:

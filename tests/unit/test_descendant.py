@@ -10,6 +10,7 @@ import pytest
 
 from learngenes import descendant
 from learngenes.families import vit
+from learngenes.families.architectures import CONFIG_KEY
 from learngenes.gene import Manifest, Quality
 from learngenes.initialize import Request, initialize
 from learngenes.recipe import Recipe
@@ -74,7 +75,7 @@ def test_the_number_of_classes_is_not_among_the_models_arguments() -> None:
 
 def test_our_own_facts_stand_at_the_root_of_the_configuration() -> None:
     recipe, manifest = made()
-    assert config(recipe, manifest)[descendant.CONFIG_KEY] == {
+    assert config(recipe, manifest)[CONFIG_KEY] == {
         "id": "f" * 64,
         "learngene": "tiny@1",
         "method": "sws",

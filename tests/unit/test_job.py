@@ -18,9 +18,11 @@ from learngenes.job import (
     TrainingOptions,
     identity,
 )
+from learngenes.job_options import Teaching
 from learngenes.methods.sws.options import LearnOptions
+from learngenes.zoo import METHODS
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("sws_*.toml"))
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
 
 TABLE = {
     "name": "toy",
@@ -40,11 +42,19 @@ def within(name, **changes):
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_every_shipped_configuration_is_a_job_whose_stages_are_its_depth(path):
+def test_every_shipped_configuration_is_a_job_of_its_method(path):
     job = config.load(path, LearnJob)
-    options = config.parse(job.options, LearnOptions, where="options")
-    assert sum(options.stages) == job.geometry.depth
+    options = config.parse(job.options, METHODS[job.method].learning, where="options")
     assert parameters(job.geometry) > 0
+    assert path.stem.startswith(job.method) and f"configs/{path.name}" in path.read_text("utf-8")
+    if isinstance(options, LearnOptions):
+        assert sum(options.stages) == job.geometry.depth
+    if isinstance(options, Teaching):
+        assert (job.ancestor is not None) == (options.alpha > 0)
+
+
+def test_every_method_has_a_configuration():
+    assert {config.load(path, LearnJob).method for path in CONFIGS} == METHODS.keys()
 
 
 def test_an_unknown_key_names_the_nearest_known_one():

@@ -231,7 +231,7 @@ def test_a_width_above_the_ancestors_or_off_its_heads_is_refused_with_both_value
 
 
 def test_missing_scores_are_named_with_the_way_out() -> None:
-    with pytest.raises(InvalidValue, match=r"holds no importance scores 'rankings\..*learn it with scores, or choose"):
+    with pytest.raises(InvalidValue, match=r"holds no importance scores 'rankings\..*choose select 'uniform', or"):
         initialize(without_rankings(), Request(width=16))
     initialize(without_rankings(), Request(width=16, options={"select": "uniform"}))
     manifest, _ = subcloning.make(facts={})

@@ -109,7 +109,7 @@ def test_scores_that_are_missing_are_missed_by_name() -> None:
     with pytest.raises(BadRecipe, match="by importance, and the learngene does not hold the scores 'rankings"):
         assemble(recipe, TensorFile(b"".join(tensorfile.write(floats, "F32"))))
     bare = replace(manifest, weights=replace(manifest.weights, tensors={}))
-    with pytest.raises(InvalidValue, match=r"holds no importance scores 'rankings.*'; learn it with scores, or choose"):
+    with pytest.raises(InvalidValue, match=r"holds no importance scores 'rankings.*'; choose select 'uniform'"):
         initialize(bare, NARROW)
 
 

@@ -12,7 +12,6 @@ import safetensors.torch
 import torch
 from cases import learngenepool, made, minideit
 
-from learngenes import descendant
 from learngenes.descendant import model_config
 from learngenes.errors import BadCheckpoint, InvalidValue, LearngenesError, UnknownName
 from learngenes.families.architectures import Architecture, shapes
@@ -23,7 +22,7 @@ from learngenes.initialize import Request, initialize
 from learngenes.quality import load
 from learngenes.stream import assemble, stream
 from learngenes.tensorfile import TensorFile
-from learngenes.training.loaders import CONFIG_KEY, fill, load_model, network
+from learngenes.training.loaders import fill, load_model, network
 
 TOKEN = replace(made.TINY, class_token=True, pool="token")
 AFTER = replace(made.TINY, norm="after-pool")
@@ -80,10 +79,6 @@ def test_a_descendants_folder_loads_as_the_network_it_was_built_from(tmp_path: P
         logits = model(IMAGES)
         assert torch.equal(logits, again(IMAGES)) and torch.equal(logits, beside(IMAGES))
         torch.testing.assert_close(logits, load(recipe, tensors)(IMAGES))
-
-
-def test_our_own_data_stands_where_a_descendant_puts_it() -> None:
-    assert CONFIG_KEY == descendant.CONFIG_KEY
 
 
 @pytest.mark.parametrize(

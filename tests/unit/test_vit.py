@@ -81,6 +81,12 @@ def test_a_learngene_of_five_stages_stores_what_the_paper_counts(name: str, mill
     assert round(vit.parameters(deit(name, 5)) / 1e6, 2) == millions
 
 
+def test_ten_separate_networks_are_as_large_as_the_paper_says() -> None:
+    millions = [vit.parameters(deit("B", depth)) / 1e6 for depth in range(6, 16)]
+    assert [round(count, 1) for count in millions] == [44.0, 51.1, 58.2, 65.3, 72.4, 79.5, 86.6, 93.7, 100.7, 107.8]
+    assert round(sum(millions), 1) == 759.3
+
+
 def test_the_multiply_adds_are_what_the_paper_prints_as_flops() -> None:
     printed = [8.8, 10.2, 11.7, 13.1, 14.6, 16.0, 17.5, 18.9, 20.4, 21.8, 23.3]
     assert [round(vit.macs(deit("B", depth)) / 1e9, 1) for depth in range(6, 17)] == printed

@@ -59,7 +59,8 @@ class PlanOptions:
 
     `3-4` or (3, 4) leaves the small network behind block 3 and enters the large one at block 4, both counted from 0 and
     at most one apart; `small` and `large` are the two networks alone. Without it, a network alone where there is one of
-    that size, else the middle one of that depth. seed: of what is fresh, such as another head.
+    that size, else the middle one of that depth. seed: without effect, as nothing is drawn; a new head follows the
+    request's own.
     """
 
     path: tuple[int, int] | str | None = None

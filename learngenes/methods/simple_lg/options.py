@@ -5,29 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from learngenes.errors import InvalidValue
+from learngenes.job_options import Teaching
 from learngenes.planning.stages import StageOptions
 from learngenes.planning.width import Scale
 
 
 @dataclass(frozen=True, slots=True)
-class LearnOptions:
+class LearnOptions(Teaching):
     """stages: counts that the stage map deals by, one for every layer of the network that is trained; the paper's.
 
-    alpha: weight of the ancestor's logits against the labels, within 0..1; temperature: of both softmaxes. Whether the
-    paper's five-layer network was distilled is not stated; give it the ancestor of the SWS it is compared with.
+    Whether the paper's five-layer network was distilled is not stated; give it the ancestor and the Teaching of the SWS
+    it is compared with.
     """
 
     stages: tuple[int, ...] = (3, 3, 4, 3, 3)
-    alpha: float = 1.0
-    temperature: float = 1.0
 
     def __post_init__(self) -> None:
+        Teaching.__post_init__(self)
         if not self.stages or min(self.stages) < 1:
             raise InvalidValue(f"stages are one or more numbers of blocks, each at least 1, got {self.stages}")
-        if not 0 <= self.alpha <= 1:
-            raise InvalidValue(f"alpha is within 0..1, got {self.alpha}")
-        if not self.temperature > 0:
-            raise InvalidValue(f"temperature is above 0, got {self.temperature}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,9 +136,4 @@ def _check(job: FitJob, manifest: Manifest) -> None:
             f"learngene {manifest.reference} has width {own.width}, and so has the size asked for: no inputs are lost "
             f"and nothing is to be made up for; take the size as it is, or fit a width below {own.width}"
         )
-    shown = manifest.normalization
-    if (job.data.mean, job.data.std) != (shown.mean, shown.std):
-        raise InvalidValue(
-            f"learngene {manifest.reference} takes images of mean {list(shown.mean)} and std {list(shown.std)}, and "
-            f"[data] says {list(job.data.mean)} and {list(job.data.std)}; put the learngene's into [data]"
-        )
+    job.check_input(manifest)

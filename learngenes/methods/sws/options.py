@@ -5,32 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from learngenes.errors import InvalidValue
+from learngenes.job_options import Teaching
 from learngenes.planning.stages import StageOptions
 from learngenes.planning.width import Scale
 
 
 @dataclass(frozen=True, slots=True)
-class LearnOptions:
+class LearnOptions(Teaching):
     """stages: blocks of each stage in the auxiliary network, first stage first; 3,3,4,3,3 in the paper.
 
-    alpha: weight of the ancestor's logits against the labels, within 0..1; temperature: of both softmaxes.
-    The authors' commands use alpha 1 (labels have no part) and temperature 1; the paper gives neither value.
     scored_images: how many training images the importance of heads and neurons is measured on afterwards, so that
     other widths can be picked by it; 0 stores no importance. Ours: SWS has one width.
+    Of Teaching the authors' commands use alpha 1 (labels have no part) and temperature 1; the paper gives neither.
     """
 
     stages: tuple[int, ...]
-    alpha: float = 1.0
-    temperature: float = 1.0
     scored_images: int = 0
 
     def __post_init__(self) -> None:
+        Teaching.__post_init__(self)
         if not self.stages or min(self.stages) < 1:
             raise InvalidValue(f"stages are one or more numbers of blocks, each at least 1, got {self.stages}")
-        if not 0 <= self.alpha <= 1:
-            raise InvalidValue(f"alpha is within 0..1, got {self.alpha}")
-        if not self.temperature > 0:
-            raise InvalidValue(f"temperature is above 0, got {self.temperature}")
         if self.scored_images < 0:
             raise InvalidValue(f"scored_images is at least 0, got {self.scored_images}")
 

@@ -10,7 +10,7 @@ from learngenes.errors import BadManifest, InvalidValue
 from learngenes.families.vit import Geometry
 from learngenes.gene import Manifest
 from learngenes.methods.wave.grids import MAX_UNITS, Cut, block_cuts, check_unit, frame_cuts
-from learngenes.sizes import MAX_DEPTH, Size, SizeSpace, Steps
+from learngenes.sizes import MAX_DEPTH, Size, SizeSpace, Steps, nearest_first
 from learngenes.sources import Order
 
 
@@ -38,15 +38,8 @@ class Facts:
         }
 
     def nearest(self, size: Size) -> Size:
-        """The stored size closest to this one, by relative distance, width and depth alike."""
-        return self.by_distance(size)[0]
-
-    def by_distance(self, size: Size) -> list[Size]:
-        """All stored sizes, nearest first."""
-        return sorted(
-            self.sizes,
-            key=lambda s: (abs(s.depth - size.depth) / size.depth + abs(s.width - size.width) / size.width, s),
-        )
+        """The stored size closest to this one."""
+        return nearest_first(self.sizes, size)[0]
 
 
 def facts_of(manifest: Manifest) -> Facts:

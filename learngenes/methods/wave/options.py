@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from learngenes.errors import InvalidValue
+from learngenes.job_options import Teaching
 from learngenes.sources import Order
 
 Init = Literal["interp", "lstsq", "random", "onehot"]
@@ -14,7 +15,7 @@ TEMPLATES = 16
 
 
 @dataclass(frozen=True, slots=True)
-class LearnOptions:
+class LearnOptions(Teaching):
     """unit: side of a template, a multiple of the head dimension that divides every width; widths grow in such units.
 
     templates: of every tensor of the blocks; 16 unless `error` is given: then the fewest with which no tensor of the
@@ -22,9 +23,10 @@ class LearnOptions:
     condense: `distill` trains templates and scalers together, `svd` cuts them out of the ancestor's tensors and needs
     no images. start: of the training, `random` or what `svd` gives.
     widths, depths: further sizes to train beside the geometry's own, one drawn for every step; all share the
-    templates, each has scalers of its own. None by default: at equal steps it measured worse (docs/methods/wave.md).
+    templates, each has scalers of its own. At equal steps a width that is trained gains and all others lose, so the
+    default is none (measured in docs/methods/wave.md).
     order: `scaler-first` is a grid of scaled templates; `template-first` makes each value of a template a small block.
-    alpha: weight of the ancestor's logits against the labels, within 0..1; temperature: of both softmaxes.
+    alpha is 1/2 here, which gives both losses one weight, as the notes on the paper have it.
     """
 
     unit: int
@@ -35,10 +37,10 @@ class LearnOptions:
     widths: tuple[int, ...] = ()
     depths: tuple[int, ...] = ()
     order: Order = "scaler-first"
-    alpha: float = 0.5
-    temperature: float = 1.0
+    alpha: float = field(default=0.5, kw_only=True)
 
     def __post_init__(self) -> None:
+        Teaching.__post_init__(self)
         if self.unit < 1:
             raise InvalidValue(f"unit is at least 1, got {self.unit}")
         if self.templates is not None and self.templates < 1:
@@ -52,10 +54,6 @@ class LearnOptions:
                 raise InvalidValue("error measures the distance to an ancestor: it needs condense or start 'svd'")
         if self.condense == "svd" and (self.widths or self.depths or self.start != "random"):
             raise InvalidValue("condense 'svd' trains nothing: leave out widths, depths and start")
-        if not 0 <= self.alpha <= 1:
-            raise InvalidValue(f"alpha is within 0..1, got {self.alpha}")
-        if not self.temperature > 0:
-            raise InvalidValue(f"temperature is above 0, got {self.temperature}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from learngenes.methods.wave.grids import check_unit, together
 from learngenes.methods.wave.options import PlanOptions
 from learngenes.methods.wave.scalers import places, scalers
 from learngenes.planning.blocks import Planned, Tensors, network
-from learngenes.sizes import Size, SizeSpace
+from learngenes.sizes import Size, SizeSpace, nearest_first
 from learngenes.sources import Source, Stored
 
 
@@ -64,7 +64,7 @@ def _layer_map(facts: Facts, size: Size, options: PlanOptions) -> tuple[int, ...
 
 
 def _needs_learning(manifest: Manifest, facts: Facts, size: Size) -> NeedsLearning:
-    ready = tuple(facts.by_distance(size))
+    ready = nearest_first(facts.sizes, size)
     named = ", ".join(f"depth {s.depth} width {s.width}" for s in ready[:4])
     return NeedsLearning(
         f"learngene {manifest.reference} has no scalers for depth {size.depth}, width {size.width}; it has them for "

@@ -20,7 +20,7 @@ from learngenes.planning.blocks import Tensors, stored
 from learngenes.planning.depth import chosen
 from learngenes.planning.expansion import expanded
 from learngenes.planning.width import WidthOptions
-from learngenes.sizes import Size
+from learngenes.sizes import Size, nearest_first
 from learngenes.tensorfile import FloatArray, IndexArray, TensorFile
 
 
@@ -66,7 +66,7 @@ def closest(
     """
     geometry = manifest.geometry
     if target is None:
-        wide = [near for near in facts.by_distance(size) if near.width >= size.width]
+        wide = [near for near in nearest_first(facts.sizes, size) if near.width >= size.width]
         if not wide:
             raise InvalidValue(
                 f"init 'lstsq' needs a network at least as wide as {size.width}; learngene {manifest.reference} stores "
