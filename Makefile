@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PINS   := constraints.txt
-ALL    := -e '.[dev,bench]' -e service -e 'client[timm,bar]'
+ALL    := -e '.[dev,bench]' -e 'service[local,s3]' -e 'client[timm,bar]'
+WORKS  := -e '.[train,gpu]' -e 'service[local]' -e client
 DISTS  := pyproject.toml service/pyproject.toml client/pyproject.toml
 
 # uv for speed, with the certificates of the system; pip where uv can't reach what pip can.
@@ -11,7 +12,7 @@ install = VIRTUAL_ENV=$(VENV) UV_SYSTEM_CERTS=true $(BIN)/uv pip install --quiet
   $(BIN)/python -m pip install --quiet --constraint $(PINS) $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check fix test serve bench docs
+.PHONY: help setup check fix test serve worker bench docs
 
 help:  ## list these words
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +37,9 @@ test: $(VENV)/.ready  ## every test
 serve: $(VENV)/.serves  ## run the service (no torch needed) and print a command to paste
 	@$(BIN)/python -m learngenes_service
 
+worker: $(VENV)/.works  ## run a worker for the jobs of the service (torch: 5 GB the first time)
+	@$(BIN)/python -m learngenes_service worker
+
 bench: $(VENV)/.ready  ## measure streaming against nginx, FileResponse and torch; writes docs/results/streaming.md
 	$(BIN)/python -m bench
 
@@ -49,9 +53,13 @@ $(BIN)/uv:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 
 $(VENV)/.serves: $(BIN)/uv $(DISTS) $(PINS)
-	$(call install,-e . -e service -e client)
+	$(call install,-e . -e 'service[local]' -e client)
 	@touch $@
+
+$(VENV)/.works: $(BIN)/uv $(DISTS) $(PINS)
+	$(call install,$(WORKS))
+	@touch $@ $(VENV)/.serves
 
 $(VENV)/.ready: $(BIN)/uv $(DISTS) $(PINS)
 	$(call install,$(ALL))
-	@touch $@ $(VENV)/.serves
+	@touch $@ $(VENV)/.serves $(VENV)/.works

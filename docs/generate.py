@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 DOCS = Path(__file__).parent
 PYTHON = (3, 11)
@@ -21,7 +22,7 @@ def openapi() -> str:
     from learngenes_service.app import create_app
     from learngenes_service.settings import Settings
 
-    app = create_app(Settings(data=Path("data"), store=Path("store")))
+    app = create_app(Settings(data=Path("data"), store="store"))
     return json.dumps(app.openapi(), indent=2, sort_keys=True) + "\n"
 
 
@@ -30,22 +31,34 @@ def settings() -> str:
     from learngenes_service.settings import MEANINGS, PREFIX, from_environment
 
     defaults = from_environment({"HOME": "~"})
-    values = {"HOST": defaults.host, "PORT": defaults.port, "DATA": defaults.data, "STORE": defaults.store}
-    values["DEFAULT"] = defaults.default
-    values["ZERO_COPY"] = int(defaults.zero_copy)
-    rows = [f"| `{PREFIX}{name}` | {meaning} | `{values[name]}` |" for name, meaning in MEANINGS.items()]
+    values = {name: _as_given(getattr(defaults, name.lower())) for name in MEANINGS}
+    rows = [f"| `{PREFIX}{name}` | {meaning} | {values[name]} |" for name, meaning in MEANINGS.items()]
     head = [
         "# Settings",
         "",
-        "Read by the service from its environment. An unknown `LEARNGENES_` variable is an error.",
+        "Read by the service and by workers from their environment; an empty variable counts as not given, and an",
+        "unknown `LEARNGENES_` variable is an error. Sizes are bytes, or such as `500M` and `20G` (powers of ten).",
         "",
     ]
     client = [
         "",
-        "The client reads `LEARNGENES_URL` (the service; `http://127.0.0.1:8000`) and",
-        "`LEARNGENES_CACHE` (its cache directory).",
+        "The client reads `LEARNGENES_URL` (the service; `http://127.0.0.1:8000`), `LEARNGENES_KEY` (its key, if the",
+        "service asks for one) and `LEARNGENES_CACHE` (its cache directory). An object store is reached with the",
+        "provider's own variables, such as `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_ENDPOINT_URL`.",
     ]
     return "\n".join([*head, "| variable | meaning | default |", "|---|---|---|", *rows, *client]) + "\n"
+
+
+def _as_given(value: Any) -> str:
+    """A value as one would write it into a variable."""
+    if value is None or value == "":
+        return ""
+    if isinstance(value, bool | float):
+        value = f"{value:g}"
+    for zeros, unit in ((9, "G"), (6, "M")):
+        if isinstance(value, int) and value and value % 10**zeros == 0:
+            return f"`{value // 10**zeros}{unit}`"
+    return f"`{value}`"
 
 
 def cli() -> str:
@@ -59,7 +72,7 @@ def cli() -> str:
     for program, main, commands in (
         ("learngenes", library.main, library.COMMANDS),
         ("learngenes-client", client.main, ("fetch", "describe", "plan", "learngenes", "methods")),
-        ("learngenes-service", service.main, ()),
+        ("learngenes-service", service.main, ("keys", "private")),
     ):
         for arguments in ([], *([command] for command in commands)):
             pages += [f"## `{' '.join([program, *arguments])}`", "", "```", _help(main, arguments), "```", ""]

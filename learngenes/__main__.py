@@ -1,4 +1,4 @@
-"""The command line: `learngenes learn | fit-size | plan | build | evaluate | fetch | serve`."""
+"""The command line: `learngenes learn | fit-size | plan | build | evaluate | job | fetch | serve | worker`."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import sys
 from collections.abc import Callable, Sequence
 
 from learngenes.arguments import Command, parser
-from learngenes.commands import build, evaluate, fit_size, learn, plan
+from learngenes.commands import build, evaluate, fit_size, job, learn, plan
 from learngenes.errors import LearngenesError
 
 HANDED_OVER = {
     "fetch": ("learngenes_client", "learngenes-client", ["fetch"]),
     "serve": ("learngenes_service", "learngenes-service", []),
+    "worker": ("learngenes_service", "learngenes-service", ["worker"]),
 }
 """Commands of the other two distributions: module, distribution, arguments. They are run, never imported."""
 
@@ -24,6 +25,7 @@ COMMANDS: dict[str, Command] = {
     "plan": Command(plan.arguments, plan.run),
     "build": Command(build.arguments, build.run),
     "evaluate": Command(evaluate.arguments, evaluate.run),
+    "job": Command(job.arguments, job.run),
 }
 
 

@@ -13,6 +13,9 @@ from typing import Any
 
 from learngenes.errors import InvalidValue
 
+STORE = "a directory, or s3://, gs:// or az://bucket/prefix"
+"""What may name a store."""
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -27,7 +30,7 @@ def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="learngenes",
         description="Name a size; get a Vision Transformer checkpoint that already knows something.",
-        epilog="also: learngenes fetch (the client), learngenes serve (the service)",
+        epilog="also: learngenes fetch (the client), learngenes serve (the service), learngenes worker (for its jobs)",
     )
     parsers = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in commands.items():
@@ -51,7 +54,7 @@ def add_learngene(command: argparse.ArgumentParser, *, optional: bool = False) -
     command.add_argument(
         "learngene", nargs="?" if optional else None, metavar="LEARNGENE", help="`name` or `name@version`"
     )
-    command.add_argument("--store", type=Path, metavar="DIR", help="its store; without one, the learngenes that ship")
+    command.add_argument("--store", metavar="STORE", help=f"its store: {STORE}; without one, the learngenes that ship")
 
 
 def add_options(command: argparse.ArgumentParser) -> None:

@@ -2,6 +2,8 @@
 
 blobs/sha256/<hex>                  safetensors files, named by their digest
 learngenes/<name>/<version>.json    manifests, written last: what is listed is whole
+aliases/<name>/<alias>/<n>          the version that an alias points to; the highest n counts
+private/<name>                      a mark: this learngene is not for everybody
 recipes/<id>                        recipes of descendants that were asked for (JSON, zlib)
 digests/<id>                        sha256 of their files, once somebody wanted to know
 """
@@ -10,40 +12,56 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import math
 import threading
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
-from learngenes import gene, header, recipe, tensorfile
-from learngenes.errors import BadManifest, BlobExists, BlobNotFound, CorruptLearngene, LearngeneNotFound
+from learngenes import aliases, gene, header, recipe, tensorfile
+from learngenes.errors import BlobExists, BlobNotFound, CorruptLearngene, LearngeneNotFound
 from learngenes.formulas import VERSION
 from learngenes.gene import Manifest
+from learngenes.recent import Recent
 from learngenes.recipe import Recipe
 from learngenes.sizes import Size
 from learngenes.store import Store, check_name
 from learngenes.store.local import LocalStore
 from learngenes.store.memory import MemoryStore
+from learngenes.store.room import BoundedStore
 from learngenes.stream import VirtualFile, assemble
-from learngenes.tensorfile import Buffer, TensorFile, TensorFiles, Tensors
+from learngenes.tensorfile import TensorFile, TensorFiles, Tensors
 
 STARTER = Path(__file__).parent / "starter"
 """The store that ships with the library: the starter learngene."""
 
+KEPT_FILES = 128
+"""Files a catalog keeps open, each with a descriptor."""
+KEPT_MANIFESTS = 1000
+VARIANTS_BYTES = 20 * 10**9
+
 
 class Catalog:
-    """All learngenes of one store. Opened files are kept open: they are maps, shared by every reader.
+    """All learngenes of one store. Files opened of late are kept open: they are maps, shared by every reader.
 
     variants: a directory for learngenes converted to another dtype, by digest; may be emptied at any time. Without
-    one they are converted in memory.
+    one they are converted in memory. variants_bytes: what it may hold, the longest unused leaving first. open_bytes:
+    what the files that are kept open may have together; one that left stays valid for those who read it.
     """
 
-    def __init__(self, store: Store, *, variants: Path | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        variants: Path | None = None,
+        variants_bytes: int = VARIANTS_BYTES,
+        open_bytes: float = math.inf,
+    ) -> None:
         self.store = store
-        self._variants: Store = LocalStore(variants) if variants else MemoryStore()
-        self._opened: dict[tuple[str, str], TensorFile] = {}
-        self._manifests: dict[str, Manifest] = {}
+        self._variants: Store = BoundedStore(variants, max_bytes=variants_bytes) if variants else MemoryStore()
+        self._opened: Recent[tuple[str, str], TensorFile] = Recent(KEPT_FILES, weight=open_bytes)
+        self._manifests: Recent[str, Manifest] = Recent(KEPT_MANIFESTS, weight=KEPT_MANIFESTS)
         self._locks: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
 
     def names(self) -> list[str]:
@@ -57,22 +75,44 @@ class Catalog:
         return sorted(int(version) for version in versions if version.isdecimal())
 
     def get(self, reference: str) -> Manifest:
-        """The manifest of `name` (its newest version) or `name@version`; LearngeneNotFound if there is none."""
+        """The manifest of `name` (its newest version), `name@version` or `name@alias`; LearngeneNotFound if none is."""
         name, _, version = reference.partition("@")
         if not version:
             versions = self.versions(name)
             version = str(versions[-1]) if versions else ""
+        elif aliases.is_alias(version):
+            version = str(aliases.find(self.store, name, version) or "")
         key = f"learngenes/{check_name(name)}/{version}.json"
         if not (version.isascii() and version.isdigit()):
             raise LearngeneNotFound(reference, self.names())
-        if key not in self._manifests:
+        manifest = self._manifests.get(key)
+        if manifest is None:
             try:
-                self._manifests[key] = gene.from_json(self.store.read(key))
+                manifest = gene.from_json(self.store.read(key))
             except BlobNotFound:
                 raise LearngeneNotFound(reference, self.names()) from None
-            if (found := self._manifests[key].reference) != f"{name}@{version}":
-                raise CorruptLearngene(f"the manifest under {key!r} calls itself {found!r}")
-        return self._manifests[key]
+            if manifest.reference != f"{name}@{version}":
+                raise CorruptLearngene(f"the manifest under {key!r} calls itself {manifest.reference!r}")
+            self._manifests.put(key, manifest)
+        return manifest
+
+    def aliases(self, name: str) -> dict[str, int]:
+        """The version that every alias of a learngene points to."""
+        return aliases.read(self.store, name)
+
+    def move_alias(self, name: str, alias: str, version: int) -> None:
+        """Let `name@alias` be this version from now on; LearngeneNotFound if there is none such."""
+        aliases.move(self.store, name, alias, self.get(f"{name}@{version}").version)
+
+    def private(self) -> frozenset[str]:
+        """Names that are marked private, whether there is a learngene of that name or not."""
+        return frozenset(key.partition("/")[2] for key in self.store.keys("private"))
+
+    def set_private(self, name: str, private: bool) -> None:
+        """Mark a name private, best before its learngene is published, or take the mark away."""
+        key = f"private/{check_name(name)}"
+        with contextlib.suppress(BlobExists, BlobNotFound):
+            self.store.create(key, []) if private else self.store.delete(key)
 
     def open(self, manifest: Manifest, dtype: str | None = None) -> TensorFile:
         """The learngene's tensors, in its stored dtype or converted to another; CorruptLearngene if not as promised.
@@ -80,12 +120,16 @@ class Catalog:
         The first opening reads and checks every byte; the first conversion writes a file once.
         """
         key = (manifest.weights.sha256, dtype or manifest.dtype)
-        if key not in self._opened:
+        opened = self._opened.get(key)
+        if opened is None:
             with self._locks[key]:  # of this file alone: opening one learngene does not hold up another
-                if key not in self._opened:
+                opened = self._opened.get(key)
+                if opened is None:
                     own = key[1] == manifest.dtype
-                    self._opened[key] = self._verified(manifest) if own else self._converted(manifest, key[1])
-        return self._opened[key]
+                    opened = self._verified(manifest) if own else self._converted(manifest, key[1])
+                    self._opened.put(key, opened, weight=len(opened.view))
+            self._locks.pop(key, None)  # whoever waits for it still holds it, and finds the file
+        return opened
 
     def tensors(self, manifest: Manifest, dtype: str | None = None) -> Tensors:
         """All that a recipe of this learngene may read: its own tensors, and behind them its parent's."""
@@ -112,11 +156,8 @@ class Catalog:
     def fitted(self, manifest: Manifest, size: Size) -> Manifest | None:
         """The newest learngene that was fitted to this size of this one, if there is any."""
         name = gene.fitted_name(manifest.name, size)
-        for version in reversed(self.versions(name)):
-            child = self.get(f"{name}@{version}")
-            if self.completes(child, manifest):
-                return child
-        return None
+        children = (self.get(f"{name}@{version}") for version in reversed(self.versions(name)))
+        return next((child for child in children if self.completes(child, manifest)), None)
 
     def completes(self, child: Manifest, manifest: Manifest) -> bool:
         """Whether child was fitted to a size of this learngene, or of a version that differs in measurements alone."""
@@ -136,7 +177,7 @@ class Catalog:
         pieces: the safetensors file, whose sha256 the manifest states.
         """
         with contextlib.suppress(BlobExists):
-            self.store.create(_blob(manifest.weights.sha256), _checked(pieces, manifest))
+            self.store.create(_blob(manifest.weights.sha256), gene.checked(pieces, manifest))
         self.open(manifest)
         key = f"learngenes/{manifest.name}/{manifest.version}.json"
         raw = gene.to_json(manifest)
@@ -150,9 +191,10 @@ class Catalog:
         """Publish here whatever the other catalog holds and this one lacks; returns what both have, but differently."""
         conflicts = []
         for name in other.names():
+            here = self.versions(name)
             for version in other.versions(name):
                 manifest = other.get(f"{name}@{version}")
-                if version not in self.versions(name):
+                if version not in here:
                     self.publish(manifest, [other.open(manifest).view])
                 elif gene.digest(self.get(manifest.reference)) != gene.digest(manifest):
                     conflicts.append(manifest.reference)
@@ -193,7 +235,7 @@ class Catalog:
         try:
             self._variants.create(key, tensorfile.convert(stored, dtype))
         except BlobExists:
-            if not _equal(self._variants.open(key), tensorfile.convert(stored, dtype)):
+            if not tensorfile.equal(self._variants.open(key), tensorfile.convert(stored, dtype)):
                 self._variants.delete(key)
                 self._variants.create(key, tensorfile.convert(stored, dtype))
         return TensorFile(self._variants.open(key))
@@ -206,27 +248,3 @@ def starter() -> Catalog:
 
 def _blob(sha256: str) -> str:
     return f"blobs/sha256/{sha256}"
-
-
-def _equal(buffer: Buffer, pieces: Iterable[bytes | memoryview]) -> bool:
-    """Whether the buffer is the joined pieces."""
-    view, position = memoryview(buffer), 0
-    for piece in pieces:
-        if view[position : position + len(piece)] != piece:
-            return False
-        position += len(piece)
-    return position == len(view)
-
-
-def _checked(pieces: Iterable[bytes | memoryview], manifest: Manifest) -> Iterator[bytes | memoryview]:
-    """The pieces, and an error instead of an end if they are not the file the manifest promises."""
-    sha256, size = hashlib.sha256(), 0
-    for piece in pieces:
-        sha256.update(piece)
-        size += len(piece)
-        yield piece
-    if (sha256.hexdigest(), size) != (manifest.weights.sha256, manifest.weights.bytes):
-        raise BadManifest(
-            f"the file has sha256 {sha256.hexdigest()[:12]} and {size} bytes, "
-            f"the manifest says {manifest.weights.sha256[:12]} and {manifest.weights.bytes}"
-        )

@@ -14,6 +14,7 @@
     ├── BadCheckpoint           a training state that does not fit what is to be resumed
     ├── BlobNotFound            no such key in the store
     ├── BlobExists              the key is taken, and keys are never rewritten
+    ├── StoreUnavailable        a store that can't be asked, or won't; the same again may work
     └── LearngeneNotFound       no learngene of that name and version
 
 `code` is stable: clients branch on it. The classes know nothing of HTTP.
@@ -140,6 +141,12 @@ class BlobExists(LearngenesError):
     def __init__(self, key: str) -> None:
         self.key = key
         super().__init__(f"{key!r} is already in the store, and what is published never changes")
+
+
+class StoreUnavailable(LearngenesError, OSError):
+    """A store that can't be asked, or won't; the text names what was tried, and never credentials."""
+
+    code = "store-unavailable"
 
 
 class LearngeneNotFound(LearngenesError, LookupError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -203,3 +204,17 @@ def verify(manifest: Manifest, tensors: TensorFile) -> None:
         f"learngene {manifest.reference}: the file has sha256 {found.sha256[:12]} and {found.bytes} bytes, "
         f"the manifest says {promised.sha256[:12]} and {promised.bytes}"
     )
+
+
+def checked(pieces: Iterable[bytes | memoryview], manifest: Manifest) -> Iterator[bytes | memoryview]:
+    """The pieces, and an error instead of an end if they are not the file the manifest promises."""
+    sha256, size = hashlib.sha256(), 0
+    for piece in pieces:
+        sha256.update(piece)
+        size += len(piece)
+        yield piece
+    if (sha256.hexdigest(), size) != (manifest.weights.sha256, manifest.weights.bytes):
+        raise BadManifest(
+            f"the file has sha256 {sha256.hexdigest()[:12]} and {size} bytes, "
+            f"the manifest says {manifest.weights.sha256[:12]} and {manifest.weights.bytes}"
+        )

@@ -37,6 +37,7 @@ __all__ = [
     "Report",
     "Stopped",
     "TrainingOptions",
+    "check_teaching",
     "identity",
 ]
 
@@ -166,6 +167,16 @@ class Learner(Protocol):
         self, job: LearnJob, *, run: Path, data: Path, report: Report, stop: Callable[[], bool]
     ) -> Learned | Stopped:
         """The learned tensors, or Stopped soon after `stop()` turned true."""
+
+
+def check_teaching(job: LearnJob, *, alpha: float) -> None:
+    """InvalidValue unless there is an ancestor exactly when alpha, the weight of its logits, is above 0."""
+    if job.ancestor is None and alpha > 0:
+        raise InvalidValue(
+            f"alpha {alpha} weighs an ancestor and there is none; add [ancestor], or set options.alpha = 0"
+        )
+    if job.ancestor is not None and alpha == 0:
+        raise InvalidValue("alpha 0 leaves the ancestor without a part; raise options.alpha or remove [ancestor]")
 
 
 _UNRELATED = ("workers", "checkpoint_minutes", "report_seconds", "license")

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 
 from learngenes import gene, tensorfile
 from learngenes.catalog import Catalog
-from learngenes.errors import InvalidValue
+from learngenes.errors import BlobExists, InvalidValue
 from learngenes.fit_job import FitJob
 from learngenes.gene import Manifest, Normalization, Parent, Quality
 from learngenes.job import Learned, LearnJob
@@ -16,6 +16,9 @@ from learngenes.sizes import SizeSpace, Steps
 from learngenes.store import check_name
 from learngenes.tensorfile import TensorFile
 from learngenes.zoo import METHODS
+
+ATTEMPTS = 100
+"""Of publishing the next version while others publish theirs."""
 
 
 def publish(
@@ -32,11 +35,41 @@ def publish(
     manifest, of the tensors as stored.
     """
     file = TensorFile(b"".join(tensorfile.write(learned.tensors, DTYPES[dtype])))
-    manifest = describe(job, learned, file, version=(catalog.versions(job.name) or [0])[-1] + 1)
+    manifest = describe(job, learned, file, version=_next(catalog, job.name))
     if measure is not None:
         manifest = replace(manifest, quality=tuple(measure(manifest, file)))
-    catalog.publish(manifest, [file.view])
-    return manifest
+    return _publish_next(manifest, file, catalog)
+
+
+def published_by(job: str, name: str, *, catalog: Catalog) -> Manifest | None:
+    """The version of a learngene that the job of this id published, if it has: spec.identify gives ids."""
+    for version in catalog.versions(name):
+        manifest = catalog.get(f"{name}@{version}")
+        if manifest.training.get("job") == job:
+            return manifest
+    return None
+
+
+def _next(catalog: Catalog, name: str) -> int:
+    return (catalog.versions(name) or [0])[-1] + 1
+
+
+def _publish_next(manifest: Manifest, file: TensorFile, catalog: Catalog) -> Manifest:
+    """As the first version that nobody else took meanwhile; the other's, if it was the same job's."""
+    job = manifest.training.get("job")
+    for attempt in range(ATTEMPTS):
+        made = replace(manifest, version=_next(catalog, manifest.name))
+        # Asked once the version is chosen: what another trainer of this job publishes is seen, or takes that version.
+        if job is not None and (other := published_by(job, made.name, catalog=catalog)) is not None:
+            return other
+        try:
+            catalog.publish(made, [file.view])
+        except BlobExists:
+            if attempt == ATTEMPTS - 1:
+                raise
+        else:
+            return made
+    raise AssertionError
 
 
 def describe(job: LearnJob, learned: Learned, file: TensorFile, *, version: int) -> Manifest:
@@ -69,21 +102,35 @@ def describe(job: LearnJob, learned: Learned, file: TensorFile, *, version: int)
 def publish_measured(manifest: Manifest, quality: Iterable[Quality], *, catalog: Catalog) -> Manifest:
     """The learngene with more measurements, as its next version: the same file, the same everything else.
 
-    A measurement of what was measured before replaces the older one. Nothing is published where nothing changes.
+    A measurement of what was measured before replaces the older one. Nothing is published where nothing changes. If a
+    newer version differs in measurements alone, these are added to it.
     """
-    newest = catalog.versions(manifest.name)[-1]
-    if manifest.version != newest:
+    found = list(quality)
+    for attempt in range(ATTEMPTS):
+        newest = newest_of(manifest, catalog)
+        merged = {_subject(old): old for old in newest.quality} | {_subject(new): new for new in found}
+        if tuple(merged.values()) == newest.quality:
+            return newest
+        measured = replace(newest, version=newest.version + 1, quality=tuple(merged.values()))
+        try:
+            catalog.publish(measured, [catalog.open(newest).view])
+        except BlobExists:  # another evaluation was faster: its measurements are kept too
+            if attempt == ATTEMPTS - 1:
+                raise
+        else:
+            return measured
+    raise AssertionError
+
+
+def newest_of(manifest: Manifest, catalog: Catalog) -> Manifest:
+    """The newest version of a learngene, to which measurements go; InvalidValue if more than these have changed."""
+    newest = catalog.get(f"{manifest.name}@{catalog.versions(manifest.name)[-1]}")
+    if gene.unmeasured(newest) != gene.unmeasured(manifest):
         raise InvalidValue(
-            f"{manifest.reference} is not the newest of its name, which is {manifest.name}@{newest}: "
-            f"measure that one, or measurements of it would be lost"
+            f"{manifest.reference} is not the newest of its name, which is {newest.reference} and another learngene: "
+            f"measure that one"
         )
-    merged = {_subject(old): old for old in manifest.quality}
-    merged |= {_subject(new): new for new in quality}
-    if tuple(merged.values()) == manifest.quality:
-        return manifest
-    measured = replace(manifest, version=newest + 1, quality=tuple(merged.values()))
-    catalog.publish(measured, [catalog.open(manifest).view])
-    return measured
+    return newest
 
 
 def _subject(quality: Quality) -> Quality:
@@ -114,7 +161,7 @@ def publish_fitted(
     file = TensorFile(b"".join(tensorfile.write(learned.tensors, DTYPES[dtype])))
     manifest = Manifest(
         name=name,
-        version=(catalog.versions(name) or [0])[-1] + 1,
+        version=_next(catalog, name),
         method=parent.method,
         method_version=parent.method_version,
         family=parent.family,
@@ -133,5 +180,4 @@ def publish_fitted(
         parent=Parent(parent.reference, gene.digest(parent)),
     )
     METHODS[manifest.method].plan(manifest, job.size, METHODS[manifest.method].options())
-    catalog.publish(manifest, [file.view])
-    return manifest
+    return _publish_next(manifest, file, catalog)

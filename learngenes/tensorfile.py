@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -130,6 +130,16 @@ def convert(stored: TensorFile, dtype: str) -> Iterator[bytes | memoryview]:
     yield plan.header
     for name, place in plan.tensors.items():
         yield stored.raw(name) if place.dtype == INDEX else encode(stored.array(name), dtype)
+
+
+def equal(buffer: Buffer, pieces: Iterable[bytes | memoryview]) -> bool:
+    """Whether the buffer is the joined pieces."""
+    view, position = memoryview(buffer), 0
+    for piece in pieces:
+        if view[position : position + len(piece)] != piece:
+            return False
+        position += len(piece)
+    return position == len(view)
 
 
 def decode(raw: memoryview | bytes, dtype: str) -> FloatArray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from learngenes.families.vit import Geometry
 from learngenes.gene import Manifest
@@ -33,14 +33,17 @@ from learngenes.methods.wave import plan as wave
 from learngenes.planning.blocks import Planned
 from learngenes.sizes import Size, SizeSpace
 
+Table = Literal["data", "training", "ancestor"]
+
 
 @dataclass(frozen=True, slots=True)
 class Method:
     """What a method can do without torch.
 
     space: the sizes a learngene of this geometry and these facts takes; plan: (manifest, size, options) -> Planned.
-    options: the dataclass of its plan options; learning: that of its learn options, the job's [options].
-    varies: what a request may change. fits: whether a size can be fitted on data, see job.FitJob.
+    options: the dataclass of its plan options; learning: that of its learn options, the job's [options]; fitting: that
+    of its fit options, for a method of which sizes can be fitted on data, see fit_job.FitJob.
+    varies: what a request may change. takes: tables of a job that it looks at; needs: those it can't do without.
     """
 
     title: str
@@ -51,11 +54,24 @@ class Method:
     options: type[Any]
     learning: type[Any]
     varies: tuple[str, ...]
-    fits: bool = False
+    takes: tuple[Table, ...] = ()
+    needs: tuple[Table, ...] = ()
+    fitting: type[Any] | None = None
+
+    @property
+    def fits(self) -> bool:
+        """Whether a size can be fitted on data."""
+        return self.fitting is not None
 
 
 ALWAYS = ("num_classes", "labels", "img_size", "patch_size", "in_chans", "pool", "dtype")
 """What every method leaves open: the bridges around the blocks, and rounding."""
+
+ALL: tuple[Table, ...] = ("data", "training", "ancestor")
+TRAINED: tuple[Table, ...] = ("data", "training")
+"""Needed by what is trained; whether it is also taught is its options' matter."""
+TAKEN: tuple[Table, ...] = ("data", "ancestor")
+"""Of an ancestor taken apart, which may have to be trained first."""
 
 METHODS: dict[str, Method] = {
     "sws": Method(
@@ -67,6 +83,8 @@ METHODS: dict[str, Method] = {
         options=sws_options.PlanOptions,
         learning=sws_options.LearnOptions,
         varies=("depth", "width", *ALWAYS),
+        takes=ALL,
+        needs=TRAINED,
     ),
     "tleg": Method(
         title="Linear expansion",
@@ -77,6 +95,8 @@ METHODS: dict[str, Method] = {
         options=tleg_options.PlanOptions,
         learning=tleg_options.LearnOptions,
         varies=("depth", "width", *ALWAYS),
+        takes=ALL,
+        needs=TRAINED,
     ),
     "wave": Method(
         title="Weight templates",
@@ -87,7 +107,8 @@ METHODS: dict[str, Method] = {
         options=wave_options.PlanOptions,
         learning=wave_options.LearnOptions,
         varies=("depth", "width", *ALWAYS),
-        fits=True,
+        takes=ALL,
+        fitting=wave_options.FitOptions,
     ),
     "selection": Method(
         title="Weight selection",
@@ -98,6 +119,8 @@ METHODS: dict[str, Method] = {
         options=selection_options.PlanOptions,
         learning=selection_options.LearnOptions,
         varies=("depth", "width", *ALWAYS),
+        takes=TAKEN,
+        needs=("ancestor",),
     ),
     "subcloning": Method(
         title="Weight subcloning",
@@ -108,7 +131,9 @@ METHODS: dict[str, Method] = {
         options=subcloning_options.PlanOptions,
         learning=subcloning_options.LearnOptions,
         varies=("depth", "width", *ALWAYS),
-        fits=True,
+        takes=TAKEN,
+        needs=("data", "ancestor"),
+        fitting=subcloning_options.FitOptions,
     ),
     "vanilla_lg": Method(
         title="Last layers of an ancestor",
@@ -119,6 +144,8 @@ METHODS: dict[str, Method] = {
         options=vanilla_lg_options.PlanOptions,
         learning=vanilla_lg_options.LearnOptions,
         varies=("depth", "width", *ALWAYS),
+        takes=TAKEN,
+        needs=("ancestor",),
     ),
     "simple_lg": Method(
         title="Repeated layers, learned without repetition",
@@ -129,6 +156,8 @@ METHODS: dict[str, Method] = {
         options=simple_lg_options.PlanOptions,
         learning=simple_lg_options.LearnOptions,
         varies=("depth", "width", *ALWAYS),
+        takes=ALL,
+        needs=TRAINED,
     ),
     "learngenepool": Method(
         title="Learngene pool",
@@ -139,6 +168,8 @@ METHODS: dict[str, Method] = {
         options=learngenepool_options.PlanOptions,
         learning=learngenepool_options.LearnOptions,
         varies=("depth", "width", *ALWAYS),
+        takes=ALL,
+        needs=ALL,
     ),
     "minideit": Method(
         title="Mini-DeiT (weight multiplexing)",
@@ -149,6 +180,8 @@ METHODS: dict[str, Method] = {
         options=minideit_options.PlanOptions,
         learning=minideit_options.LearnOptions,
         varies=("num_classes", "labels", "dtype"),
+        takes=ALL,
+        needs=TRAINED,
     ),
     "scratch": Method(
         title="Scratch",

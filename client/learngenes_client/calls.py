@@ -20,6 +20,7 @@ from learngenes_client.errors import (
     InvalidArgument,
     ServiceError,
     ServiceUnavailable,
+    TooManyRequests,
 )
 from learngenes_client.models import (
     Catalog,
@@ -139,17 +140,21 @@ def refusal(answer: Answer) -> ClientError:
         problem = json.loads(answer.body)
     except (ValueError, RecursionError):
         problem = None
+    wait = answer.headers.get("retry-after", "")
+    waiting = {"retry_after": int(wait)} if wait.isascii() and wait.isdecimal() and len(wait) < 9 else {}
     if answer.status >= 400 and isinstance(problem, dict) and isinstance(problem.get("code"), str):
         known = SERVICE_ERRORS.get(problem["code"])
-        return (known or _by_status(answer.status))(answer.status, problem)
+        return (known or _by_status(answer.status))(answer.status, problem | waiting)
     if answer.status == 429 or answer.status >= 500:
-        return ServiceUnavailable(answer.status, {"title": f"the server answered {answer.status}"})
+        return _by_status(answer.status)(answer.status, {"title": f"the server answered {answer.status}"} | waiting)
     moved = f", pointing to {answer.headers['location']!r}" if "location" in answer.headers else ""
     return BadAnswer(f"the server answered {answer.status}{moved} without a problem; is this the service?")
 
 
 def _by_status(status: int) -> type[ServiceError]:
-    return ServiceUnavailable if status == 429 or status >= 500 else ServiceError
+    if status == 429:
+        return TooManyRequests
+    return ServiceUnavailable if status >= 500 else ServiceError
 
 
 def _object(answer: Answer) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from learngenes_client.models import CONFIG_FILE, MODEL_FILE, Catalog, Document,
 from learngenes_client.ranking import Ranking
 from learngenes_client.request import Budget, Request
 
+KEY_VARIABLE = "LEARNGENES_KEY"
+
 
 class Client:
     """One service and one cache.
@@ -24,6 +26,7 @@ class Client:
             network = client.fetch_model(depth=9, width=384).to_timm()
 
     cache: a folder; else LEARNGENES_CACHE, else the system's place for caches.
+    key: of the service, if it asks for one; else LEARNGENES_KEY. It is sent to the service alone.
     timeout_seconds: for connecting, and for each silence in a document's answer.
     stall_seconds: for each silence while a file arrives.
     progress: called with (done_bytes, total_bytes) of the weights; without it a tqdm bar is
@@ -38,13 +41,19 @@ class Client:
         base_url: str,
         *,
         cache: Path | str | None = None,
+        key: str | None = None,
         timeout_seconds: float = 30,
         stall_seconds: float = 30,
         progress: Progress | None = None,
     ) -> None:
         from learngenes_client.transport import Transport  # here, so that importing us does not import httpx
 
-        self._transport = Transport(base_url, timeout_seconds=timeout_seconds, stall_seconds=stall_seconds)
+        self._transport = Transport(
+            base_url,
+            timeout_seconds=timeout_seconds,
+            stall_seconds=stall_seconds,
+            key=os.environ.get(KEY_VARIABLE) if key is None else key,
+        )
         self._cache = Cache(cache_root(cache, os.environ))
         self._progress = progress
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from learngenes_client import calls
 from learngenes_client.cache import holds, write_whole
-from learngenes_client.errors import ClientError, IntegrityError, NetworkError, ServiceUnavailable
+from learngenes_client.errors import ClientError, IntegrityError, NetworkError, ServiceUnavailable, TooManyRequests
 from learngenes_client.models import RemoteFile
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ TRIES = 6
 
 FIRST_WAIT_SECONDS = 0.5
 """Before the second try; doubled before each further one, so 15.5 seconds in all."""
+
+LONGEST_WAIT_SECONDS = 120
+"""For a service that says how long it wants to be left alone."""
 
 READ_BYTES = 2**20
 
@@ -149,7 +152,8 @@ def _fill(transport: Transport, part: Part, progress: Progress, sleep: Callable[
             if trouble is None:
                 return  # the server says that this is all; check() tells
             raise trouble
-        sleep(FIRST_WAIT_SECONDS * 2 ** (failures - 1))
+        asked_to_wait = trouble.retry_after if isinstance(trouble, TooManyRequests) else 0
+        sleep(max(FIRST_WAIT_SECONDS * 2 ** (failures - 1), min(asked_to_wait, LONGEST_WAIT_SECONDS)))
 
 
 def _request(transport: Transport, part: Part, progress: Progress) -> None:

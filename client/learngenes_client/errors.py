@@ -9,7 +9,10 @@
     │   ├── NotFound                no such address
     │   │   ├── LearngeneNotFound
     │   │   └── DescendantNotFound
+    │   ├── Unauthorized            it asks for a key, or does not know this one
+    │   ├── Forbidden               the key may not do this; `scope` is what it lacks
     │   └── ServiceUnavailable      it failed or is busy; the same call may work later
+    │       └── TooManyRequests     asked too often; works again after `retry_after` seconds
     ├── NetworkError                no whole answer came
     │   ├── Unreachable             no connection could be made
     │   ├── Stalled                 connected, then silence
@@ -84,7 +87,8 @@ class NeedsLearning(ServiceError):
     """A size the learngene can take once it was fitted to it; `detail` names the command that does.
 
     size: {"depth": int, "width": int}, the one asked for; ready: such sizes that can be had at once, nearest first,
-    so `client.fetch_model(**error.ready[0])` works if there is one.
+    so `client.fetch_model(**error.ready[0])` works if there is one. job: the body of POST /v1/jobs that fits the size;
+    alternative: what can be had at once, {"body": of POST /initialize, "why", "accuracy"}; each None if there is none.
     """
 
     def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
@@ -93,6 +97,9 @@ class NeedsLearning(ServiceError):
         self.size: dict[str, int] = dict(size) if isinstance(size, dict) else {}
         entries = ready if isinstance(ready, list) else []
         self.ready: tuple[dict[str, int], ...] = tuple(dict(entry) for entry in entries if isinstance(entry, dict))
+        job, alternative = problem.get("job"), problem.get("alternative")
+        self.job: dict[str, Any] | None = job if isinstance(job, dict) else None
+        self.alternative: dict[str, Any] | None = alternative if isinstance(alternative, dict) else None
 
 
 class NotFound(ServiceError):
@@ -107,8 +114,29 @@ class DescendantNotFound(NotFound):
     """The service knows no descendant of that id; ask for it by size again."""
 
 
+class Unauthorized(ServiceError):
+    """The service asks for a key (LEARNGENES_KEY, or `key` of the client), or does not know the one it got."""
+
+
+class Forbidden(ServiceError):
+    """The key may not do this. scope: what it lacks."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        super().__init__(status, problem)
+        self.scope = str(problem.get("scope", ""))
+
+
 class ServiceUnavailable(ServiceError):
     """The service failed or is busy."""
+
+
+class TooManyRequests(ServiceUnavailable):
+    """The service was asked too often. retry_after: seconds until it answers again, 0 if it does not say."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        super().__init__(status, problem)
+        seconds = problem.get("retry_after")
+        self.retry_after = seconds if isinstance(seconds, int) and seconds > 0 else 0
 
 
 SERVICE_ERRORS: dict[str, type[ServiceError]] = {
@@ -121,6 +149,9 @@ SERVICE_ERRORS: dict[str, type[ServiceError]] = {
     "learngene-not-found": LearngeneNotFound,
     "descendant-not-found": DescendantNotFound,
     "not-found": NotFound,
+    "unauthorized": Unauthorized,
+    "forbidden": Forbidden,
+    "too-many-requests": TooManyRequests,
     "internal": ServiceUnavailable,
 }
 """Stable problem code -> class. A code from a newer service is a plain ServiceError."""

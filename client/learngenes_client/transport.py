@@ -9,6 +9,7 @@ Every httpx error leaves this file as one of ours.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from learngenes_client.errors import BadAnswer, Dropped, InvalidArgument, Networ
 ANSWER_BYTES_LIMIT = 16 * 2**20
 """No document, list or problem is longer; what is longer is not from this service."""
 
+KEY = re.compile(r"[A-Za-z0-9._~+/=-]+")
 IDLE_SECONDS = 2.0
 """An idle connection is not used again after this: uvicorn closes it at 5, and a call must not meet that."""
 
@@ -51,15 +53,21 @@ class Transport:
 
     timeout_seconds: for connecting and for each silence in a document's answer;
     stall_seconds: for each silence in a file's answer. InvalidArgument if base_url is not http(s).
+    key: sent with each call, but not to where a redirect leads away from the service; never shown.
     """
 
-    def __init__(self, base_url: str, *, timeout_seconds: float, stall_seconds: float) -> None:
+    def __init__(self, base_url: str, *, timeout_seconds: float, stall_seconds: float, key: str | None = None) -> None:
         self.address = _address(base_url)
+        if key and not KEY.fullmatch(key):
+            raise InvalidArgument(
+                "a key is written in letters, digits, '_', '-' and '.', without blanks; this one is not"
+            )
         self._timeout_seconds, self._stall_seconds = timeout_seconds, stall_seconds
         try:
             self._http = httpx.Client(
                 base_url=base_url,
-                headers={"User-Agent": "learngenes-client", "Accept-Encoding": "identity"},
+                headers={"User-Agent": "learngenes-client", "Accept-Encoding": "identity"}
+                | ({"Authorization": f"Bearer {key}"} if key else {}),
                 limits=httpx.Limits(keepalive_expiry=IDLE_SECONDS),
             )
         except httpx.InvalidURL as error:

@@ -13,7 +13,7 @@ from learngenes.gene import Manifest
 from learngenes.initialize import Request
 from learngenes.ready import planned
 from learngenes.recipe import DTYPES, Recipe
-from learngenes.store.local import LocalStore
+from learngenes.store.opened import open_store
 
 
 def arguments(command: argparse.ArgumentParser, *, optional: bool = False) -> None:
@@ -43,7 +43,7 @@ def learngene(chosen: argparse.Namespace) -> tuple[Catalog, Manifest]:
 
 def learngenes(chosen: argparse.Namespace) -> Catalog:
     """The catalog named, or that of the learngenes that ship."""
-    return starter() if chosen.store is None else Catalog(LocalStore(chosen.store))
+    return starter() if chosen.store is None else Catalog(open_store(chosen.store))
 
 
 def recipe(chosen: argparse.Namespace) -> tuple[Recipe, Manifest, Catalog]:

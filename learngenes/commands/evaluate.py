@@ -6,7 +6,6 @@ import argparse
 import json
 import shlex
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,16 +14,18 @@ from learngenes import config
 from learngenes.arguments import add_data, add_learngene, numbers
 from learngenes.catalog import Catalog
 from learngenes.commands.asking import learngene
-from learngenes.commands.running import say_stopped, stoppable
+from learngenes.commands.running import running, say_stopped
 from learngenes.errors import InvalidValue
 from learngenes.evaluation.job import EvaluationJob, TuningTables
 from learngenes.gene import Manifest
 from learngenes.initialize import Request
-from learngenes.job import Stopped
+from learngenes.perform.evaluate import measured, stopped
+from learngenes.perform.workplace import Workplace
 from learngenes.publish import publish_measured
 from learngenes.ready import ready
 
 if TYPE_CHECKING:
+    from learngenes.evaluation.grid import Cell, Result
     from learngenes.evaluation.run import Evaluated
 
 FAILED = 1
@@ -66,11 +67,12 @@ def run(chosen: argparse.Namespace) -> int:
     if chosen.workers is not None and chosen.workers < 1:
         raise InvalidValue(f"--workers is at least 1, got {chosen.workers}")
     job, command = _job(chosen, manifest), _command(chosen, manifest)
-    with stoppable() as stop:
-        evaluated = _evaluate(chosen, job, manifest, catalog, command, stop)
+    with running(chosen.run) as (report, stop):
+        store, workers = chosen.store, chosen.workers
+        at = Workplace(chosen.run, chosen.data, store, catalog, command, report, stop, workers=workers)
+        evaluated = measured(job, manifest, at, done=lambda cell, result: _print(cell, result, command))
     if evaluated.stopped:
-        done = sum(one.result is not None for one in evaluated.measured)
-        return say_stopped(Stopped("the evaluation", done, len(evaluated.measured)))
+        return say_stopped(stopped(evaluated))
     if chosen.results is not None:
         _write(chosen.results, job, manifest, evaluated, command)
     for one in evaluated.failures:
@@ -79,8 +81,9 @@ def run(chosen: argparse.Namespace) -> int:
         print("learngenes: the same command measures what failed again", file=sys.stderr)
         return FAILED
     if chosen.publish:
+        newest = catalog.versions(manifest.name)[-1]
         published = publish_measured(manifest, evaluated.quality(command), catalog=catalog)
-        news = "published" if published is not manifest else "nothing new for"
+        news = "published" if published.version > newest else "nothing new for"
         print(f"{news} {published.reference} in {chosen.store}", file=sys.stderr)
     return 0
 
@@ -97,7 +100,7 @@ def _measure(chosen: argparse.Namespace, catalog: Catalog, manifest: Manifest) -
     for depth in numbers(chosen.depths):
         for width in widths or (None,):
             used = ready(catalog, manifest, Request(depth=depth, width=width))
-            for measured in quality.measure(
+            for one in quality.measure(
                 used,
                 catalog.tensors(used),
                 depths=[depth],
@@ -107,7 +110,7 @@ def _measure(chosen: argparse.Namespace, catalog: Catalog, manifest: Manifest) -
                 command=_command(chosen, manifest),
                 precision=chosen.precision,
             ):
-                print(json.dumps(asdict(measured)), flush=True)
+                print(json.dumps(asdict(one)), flush=True)
     return 0
 
 
@@ -128,31 +131,10 @@ def _job(chosen: argparse.Namespace, manifest: Manifest) -> EvaluationJob:
     )
 
 
-def _evaluate(
-    chosen: argparse.Namespace,
-    job: EvaluationJob,
-    manifest: Manifest,
-    catalog: Catalog,
-    command: str,
-    stop: Callable[[], bool],
-) -> Evaluated:
-    from learngenes.evaluation.run import evaluate, quality
-    from learngenes.training.events import reporting
+def _print(cell: Cell, result: Result, command: str) -> None:
+    from learngenes.evaluation.run import quality
 
-    chosen.run.mkdir(parents=True, exist_ok=True)
-    with reporting(chosen.run / "events.jsonl") as report:
-        return evaluate(
-            job,
-            manifest,
-            catalog,
-            store=chosen.store,
-            data=chosen.data,
-            run=chosen.run,
-            workers=chosen.workers,
-            report=report,
-            done=lambda cell, result: print(json.dumps(asdict(quality(cell, result, command))), flush=True),
-            stop=stop,
-        )
+    print(json.dumps(asdict(quality(cell, result, command))), flush=True)
 
 
 def _write(path: Path, job: EvaluationJob, manifest: Manifest, evaluated: Evaluated, command: str) -> None:

@@ -7,24 +7,24 @@ import shlex
 from dataclasses import replace
 from pathlib import Path
 
-from learngenes.arguments import add_data, add_options, options_of
+from learngenes.arguments import STORE, add_data, add_options, options_of
 from learngenes.catalog import Catalog
-from learngenes.commands.running import run_in, say_stopped
+from learngenes.commands.running import running, say_stopped
 from learngenes.fit_job import FitJob
 from learngenes.gene import Manifest
-from learngenes.job import Learned, Stopped
+from learngenes.job import Stopped
+from learngenes.perform.fit_size import fit_size
+from learngenes.perform.workplace import Workplace
 from learngenes.preparation import data_options
-from learngenes.publish import check_fit, publish_fitted
 from learngenes.recipe import DTYPES
-from learngenes.store.local import LocalStore
+from learngenes.spec import FitSize, check
+from learngenes.store.opened import open_store
 
 
 def arguments(command: argparse.ArgumentParser) -> None:
     """Which learngene to which size, on which images, for how long."""
     command.add_argument("learngene", metavar="LEARNGENE", help="`name` or `name@version`")
-    command.add_argument(
-        "--store", type=Path, required=True, metavar="DIR", help="its store, which also gets the result"
-    )
+    command.add_argument("--store", required=True, metavar="STORE", help=f"its store, where the result goes: {STORE}")
     command.add_argument("--depth", type=int, required=True, help="number of blocks")
     command.add_argument("--width", type=int, required=True, help="embedding dimension")
     for name, what in (("--train", "to learn from"), ("--test", "to measure on")):
@@ -49,27 +49,17 @@ def arguments(command: argparse.ArgumentParser) -> None:
 
 def run(chosen: argparse.Namespace) -> int:
     """Fit a learngene to one size on a little data; the result is kept beside it, and from then on serves that size."""
-    catalog = Catalog(LocalStore(chosen.store))
+    catalog = Catalog(open_store(chosen.store))
     parent = catalog.get(chosen.learngene)
-    job = _job(chosen, parent)
-    name = check_fit(job, parent)
-
-    from learngenes.learners import FITTERS
-
-    outcome = run_in(
-        chosen.run,
-        lambda report, stop: FITTERS[parent.method](
-            job, parent, catalog.tensors(parent), run=chosen.run, data=chosen.data, report=report, stop=stop
-        ),
-    )
+    spec = FitSize(_job(chosen, parent), dtype=chosen.dtype)
+    check(spec, catalog)
+    command = _command(chosen, parent)
+    with running(chosen.run) as (report, stop):
+        outcome = fit_size(spec, Workplace(chosen.run, chosen.data, chosen.store, catalog, command, report, stop))
     if isinstance(outcome, Stopped):
         return say_stopped(outcome)
-    if outcome is None:
-        return 0
-    learned = Learned(outcome.tensors, outcome.facts, {**outcome.record, "command": _command(chosen, parent)})
-    manifest = publish_fitted(job, parent, learned, catalog=catalog, dtype=chosen.dtype)
-    assert manifest.name == name
-    print(f"published {manifest.reference} in {chosen.store}")
+    for reference in outcome.published if outcome else ():
+        print(f"published {reference} in {chosen.store}")
     return 0
 
 

@@ -1,8 +1,7 @@
-"""Runs that learn: in a directory that keeps events, checkpoints and the result, and can be stopped and continued."""
+"""Runs: in a directory that keeps events, checkpoints and the result, and can be stopped and continued."""
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import signal
@@ -12,28 +11,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from learngenes import tensorfile
-from learngenes.job import Learned, Report, Stopped
+from learngenes.job import Report, Stopped
+from learngenes.perform.workplace import leads
 
 STOPPED = 130
 """Exit status of a run that was asked to stop and can be continued."""
 
 
-def run_in(run: Path, work: Callable[[Report, Callable[[], bool]], Learned | Stopped]) -> Learned | Stopped | None:
-    """What `work(report, stop)` learns, also kept in the run directory; None in the ranks beside the first.
+@contextmanager
+def running(run: Path) -> Iterator[tuple[Report, Callable[[], bool]]]:
+    """The report function of a run directory, made if need be, and whether the run is asked to stop.
 
-    See stoppable for how it is stopped.
+    Ranks beside the first report to nobody. See stoppable for how it is stopped.
     """
     from learngenes.training.events import reporting
 
-    leads = int(os.environ.get("RANK", "0")) == 0
     run.mkdir(parents=True, exist_ok=True)
-    with stoppable() as stop, reporting(run / "events.jsonl" if leads else Path(os.devnull)) as report:
-        outcome = work(report, stop)
-        if isinstance(outcome, Learned) and leads:
-            _keep(outcome, run)
-        report({"event": "end", "outcome": "stopped" if isinstance(outcome, Stopped) else "learned"})
-    return outcome if leads else None
+    with stoppable() as stop, reporting(run / "events.jsonl" if leads() else Path(os.devnull)) as report:
+        yield report, stop
 
 
 @contextmanager
@@ -63,13 +58,3 @@ def say_stopped(outcome: Stopped) -> int:
         file=sys.stderr,
     )
     return STOPPED
-
-
-def _keep(learned: Learned, run: Path) -> None:
-    """The tensors, then the record, each whole or not at all."""
-    part = run / "learned.part"
-    with part.open("wb") as file:
-        file.writelines(tensorfile.write(dict(learned.tensors), "F32"))
-    part.replace(run / "learned.safetensors")
-    part.write_text(json.dumps(dict(learned.record), indent=1, sort_keys=True) + "\n", "utf-8")
-    part.replace(run / "record.json")

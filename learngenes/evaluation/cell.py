@@ -19,7 +19,7 @@ from learngenes.evaluation.grid import LATENCY_PASSES, Cell, Result
 from learngenes.families.vit import Geometry
 from learngenes.job import Report, Stopped
 from learngenes.quality import load
-from learngenes.store.local import LocalStore
+from learngenes.store.opened import open_store
 from learngenes.training.augment import Normalise, TestBatches, seed_process
 from learngenes.training.data import ImageSet, open_images
 from learngenes.training.device import Place, autocast, hardware
@@ -37,7 +37,7 @@ class Bench:
     Images are opened once.
     """
 
-    store: Path | None
+    store: str | None
     data: Path
     run: Path
     place: Place
@@ -45,7 +45,7 @@ class Bench:
 
     def measure(self, cell: Cell, *, report: Report, stop: Callable[[], bool]) -> Result | Stopped:
         """The cell's result; an interrupted tuning goes on from its checkpoint."""
-        catalog = starter() if self.store is None else Catalog(LocalStore(self.store))
+        catalog = starter() if self.store is None else Catalog(open_store(self.store))
         manifest = catalog.get(cell.learngene)
         drop_path = 0.0 if cell.training is None else cell.training.drop_path
         model = load(cell.recipe, catalog.tensors(manifest), drop_path=drop_path)

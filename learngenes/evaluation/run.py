@@ -54,7 +54,7 @@ def evaluate(
     manifest: Manifest,
     catalog: Catalog,
     *,
-    store: Path | None,
+    store: str | None,
     data: Path,
     run: Path,
     workers: int | None,
@@ -67,7 +67,7 @@ def evaluate(
     store: where the workers find the learngene, None for those that ship. data: where relative paths of images start.
     workers: processes, None for one per GPU or core. done: called with each cell as it is measured or found.
     """
-    wanted = grid.cells(job, manifest, catalog, _setting(job, data))
+    wanted = grid.cells(job, manifest, catalog, setting(job, data))
     folder = run / "cells"
     for name in ("cells", "checkpoints", "locks"):
         (run / name).mkdir(parents=True, exist_ok=True)
@@ -124,7 +124,7 @@ def quality(cell: Cell, result: Result, command: str) -> Quality:
     )
 
 
-def _setting(job: EvaluationJob, data: Path) -> Setting:
+def setting(job: EvaluationJob, data: Path) -> Setting:
     """Opens the images once, which refuses what can't be read before any worker starts."""
     test, train = _facts(job.test, data), None if job.train is None else _facts(job.train, data)
     if train is not None and any(job.epochs):

@@ -1,7 +1,8 @@
 """One process per core or GPU, each measuring one cell at a time; one that dies takes its cell with it and no other.
 
-A worker holds a lock on its cell's file: what is left of a killed run stops at its next step, and a run started
-meanwhile waits for it and finds either the result or a checkpoint that nobody writes to any more.
+A worker ends with the run that started it (guard), where the kernel can do that; elsewhere it stops at its next step.
+It holds a lock on its cell's file, so a run started meanwhile finds either the result or a checkpoint that nobody
+writes to any more.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 import torch
 
+from learngenes import guard
 from learngenes.evaluation import grid
 from learngenes.evaluation.cell import Bench, checkpoint
 from learngenes.evaluation.grid import Cell
@@ -34,7 +36,7 @@ LEAVING_SECONDS = 60
 class Desk:
     """What a worker needs to start. index: of its device among several; threads: of torch on a CPU, 0 for its own."""
 
-    store: Path | None
+    store: str | None
     data: Path
     run: Path
     index: int
@@ -54,7 +56,7 @@ class Desk:
 def work(
     cells: Sequence[Cell],
     *,
-    store: Path | None,
+    store: str | None,
     data: Path,
     run: Path,
     workers: int,
@@ -166,6 +168,7 @@ def _settle(
 
 def _serve(connection: Connection, desk: Desk, stopping: Any, parent: int) -> None:
     """The life of a worker: cells come in, results go to their files, and word of them back."""
+    guard.die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is asked, and asks us
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     bench = Bench(desk.store, desk.data, desk.run, desk.place())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Protocol
 
 from learngenes.errors import InvalidKey
@@ -15,10 +16,11 @@ from learngenes.tensorfile import Buffer
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 _PART = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,126}[a-z0-9])?")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
 class Store(Protocol):
-    """Keys to bytes. All verbs raise InvalidKey for a key that `check_key` refuses."""
+    """Keys to bytes. All verbs raise InvalidKey for what `check_key` refuses, and OSError if the store itself fails."""
 
     def create(self, key: str, pieces: Iterable[bytes | memoryview]) -> None:
         """Keep the joined pieces under key, whole or not at all; BlobExists if the key is taken."""
@@ -34,6 +36,17 @@ class Store(Protocol):
 
     def delete(self, key: str) -> None:
         """Forget key; BlobNotFound if it is not there."""
+
+
+def scheme(url: str | Path) -> str:
+    """`s3` of `s3://bucket/prefix`; `file` of a directory."""
+    found = _SCHEME.match(str(url))
+    return found[1].lower() if found else "file"
+
+
+def is_directory(url: str | Path) -> bool:
+    """Whether a store's URL names a directory of this machine."""
+    return scheme(url) == "file"
 
 
 def is_key(key: str) -> bool:

@@ -11,6 +11,9 @@ from learngenes.errors import BlobExists, BlobNotFound, InvalidKey
 from learngenes.store import check_key, is_key
 from learngenes.tensorfile import FileMap
 
+STAGING = ".staging-"
+"""How the name of a file starts that is not whole yet."""
+
 
 class LocalStore:
     """One file a key below root, which is made when first written to. Nobody else may write there.
@@ -31,7 +34,7 @@ class LocalStore:
             path.parent.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):
             raise InvalidKey(f"{key!r} lies below a key that is taken") from None
-        handle, name = tempfile.mkstemp(prefix=".staging-", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=STAGING, dir=path.parent)
         staging = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:

@@ -25,6 +25,9 @@ from learngenes.families.vit import Geometry
 from learngenes.job import DataOptions, TrainingOptions
 from learngenes.training.data import ImageSet, PixelArray, as_channels, in_memory
 
+Places = np.ndarray[Any, np.dtype[np.intp]]
+"""Positions in an epoch."""
+
 _ORDER, _CROP, _IMAGE, _STEP, _RANK = range(5)
 """Keys that keep the uses of one seed apart."""
 
@@ -40,7 +43,8 @@ def seed_process(*key: int) -> None:
 class TrainingBatches(Dataset[tuple[Tensor, Tensor]]):
     """Item `step` is this rank's share of that step's batch: uint8 (B, C, H, W) and labels (B).
 
-    rank, world: the batch is cut into `world` equal slices, of which this is number `rank`.
+    rank, world: the batch is dealt to `world` ranks, of which this is number `rank`. What mixup pairs, the first image
+    of the batch with the last and so on inwards, stays together, so the same images are mixed on any number of ranks.
     """
 
     def __init__(
@@ -59,7 +63,7 @@ class TrainingBatches(Dataset[tuple[Tensor, Tensor]]):
         if len(images) < batch:
             raise BadData(f"{len(images)} training images are fewer than one batch of {batch}; lower batch")
         self._images, self._options, self._batch, self._seed = images, options, batch, seed
-        self._first, self._share = rank * (batch // world), batch // world
+        self._places = _places(batch, rank, world)
         self._side, self._channels = geometry.image, geometry.channels
         self.epoch_steps = len(images) // batch
         self._epoch = -1
@@ -78,8 +82,7 @@ class TrainingBatches(Dataset[tuple[Tensor, Tensor]]):
         epoch, place = divmod(step, self.epoch_steps)
         if epoch != self._epoch:
             self._start(epoch)
-        start = place * self._batch + self._first
-        positions = range(start, start + self._share)
+        positions = place * self._batch + self._places
         if self._pixels is None:
             return self._transformed(epoch, positions)
         return self._cropped(self._pixels, positions)
@@ -94,8 +97,7 @@ class TrainingBatches(Dataset[tuple[Tensor, Tensor]]):
         self._flip = draws.random(count) < self._options.flip
         self._epoch = epoch
 
-    def _cropped(self, pixels: PixelArray, positions: range) -> tuple[Tensor, Tensor]:
-        at = slice(positions.start, positions.stop)
+    def _cropped(self, pixels: PixelArray, at: Places) -> tuple[Tensor, Tensor]:
         along = np.arange(self._side)
         rows = self._corner[at, :1] + along
         columns = self._corner[at, 1:] + np.where(self._flip[at, None], along[::-1], along)
@@ -103,14 +105,23 @@ class TrainingBatches(Dataset[tuple[Tensor, Tensor]]):
         x_BHWC = pixels[chosen[:, None, None], rows[:, :, None], columns[:, None, :]]
         return torch.from_numpy(x_BHWC).permute(0, 3, 1, 2), torch.from_numpy(self._labels[chosen])
 
-    def _transformed(self, epoch: int, positions: range) -> tuple[Tensor, Tensor]:
+    def _transformed(self, epoch: int, at: Places) -> tuple[Tensor, Tensor]:
         batch, labels = [], []
-        for position in positions:
+        for position in at.tolist():
             image, label = self._images[int(self._order[position])]
             seed_process(self._seed, _IMAGE, epoch, position)
             batch.append(self._transform(as_channels(image, self._channels)))
             labels.append(label)
         return torch.stack(batch), torch.tensor(labels)
+
+
+def _places(batch: int, rank: int, world: int) -> Places:
+    """A rank's places in the batch: as many from the front as mirrored from the end; of an odd share, in a row."""
+    share = batch // world
+    if share % 2:
+        return np.arange(rank * share, (rank + 1) * share)
+    front = np.arange(rank * share // 2, (rank + 1) * share // 2)
+    return np.concatenate([front, batch - 1 - front[::-1]])
 
 
 class TestBatches(Dataset[tuple[Tensor, Tensor]]):
@@ -164,7 +175,8 @@ class Normalise(nn.Module):
 class Mixing:
     """Random erasing, mixup and cutmix of a normalised batch, drawn from (seed, step).
 
-    Images are paired within a rank's slice, so with mixup the result depends on the number of ranks.
+    Mixup and cutmix draw alike on every rank; what is erased (and paths dropped) follows from the rank too, so with
+    these the result depends on the number of ranks.
     """
 
     def __init__(

@@ -99,6 +99,15 @@ def load(
     return Progress(**header["progress"])
 
 
+def progress(path: Path) -> Progress:
+    """How far the training of a checkpoint is; BadCheckpoint if this is none."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return Progress(**json.loads((file.metadata() or {})["learngenes"])["progress"])
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise BadCheckpoint(f"the checkpoint {path} can't be read: {error}") from error
+
+
 def _compare(theirs: dict[str, Any], ours: dict[str, Any], path: Path) -> None:
     """BadCheckpoint on the first difference between two identities."""
     for key in sorted(theirs.keys() | ours.keys()):

@@ -44,14 +44,17 @@ class Place:
 
 
 @contextmanager
-def joined() -> Iterator[Place]:
-    """This process's place; inside torchrun (which sets WORLD_SIZE) the ranks are connected meanwhile."""
+def joined(*, alone: bool = False) -> Iterator[Place]:
+    """This process's place; inside torchrun (which sets WORLD_SIZE) the ranks are connected meanwhile.
+
+    alone: this process computes by itself, whatever the others do.
+    """
     world, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     device = torch.device("cpu")
     if torch.cuda.is_available():
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
-    if world == 1:
+    if world == 1 or alone:
         yield Place(0, 1, device)
         return
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,10 +36,22 @@ def reporting(path: Path, *, clock: Callable[[], float] = time.time) -> Iterator
 
 
 class PhaseEvents:
-    """The events of one phase of training; remembers when it last said how far it is."""
+    """The events of one phase of training; remembers when it last said how far it is.
 
-    def __init__(self, report: Report, *, phase: str, steps: int, epoch_steps: int, batch: int) -> None:
-        self._report, self._phase, self._steps = report, phase, steps
+    usage: what the machine is at, added to each `step` event.
+    """
+
+    def __init__(
+        self,
+        report: Report,
+        *,
+        phase: str,
+        steps: int,
+        epoch_steps: int,
+        batch: int,
+        usage: Callable[[], Mapping[str, float]] = dict,
+    ) -> None:
+        self._report, self._phase, self._steps, self._usage = report, phase, steps, usage
         self._epoch_steps, self._batch = epoch_steps, batch
         self._said, self._said_step = 0.0, 0
 
@@ -56,10 +68,17 @@ class PhaseEvents:
         return now - self._said
 
     def step(self, done: int, *, loss: float, learning_rate: float, now: float) -> None:
-        """After `done` steps; speed is over the steps since the last event."""
-        speed = (done - self._said_step) * self._batch / max(now - self._said, 1e-9)
+        """After `done` steps; speed, and from it the seconds to the end of the phase, are over those since the last."""
+        each = max(now - self._said, 1e-9) / max(1, done - self._said_step)
         self._tell(
-            "step", done, epoch=self._epoch(done), loss=loss, lr=learning_rate, images_per_second=round(speed, 1)
+            "step",
+            done,
+            epoch=self._epoch(done),
+            loss=loss,
+            lr=learning_rate,
+            images_per_second=round(self._batch / each, 1),
+            eta_seconds=round((self._steps - done) * each, 1),
+            **self._usage(),
         )
         self._said, self._said_step = now, done
 

@@ -7,6 +7,7 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,11 @@ from learngenes.training import checkpoint
 from learngenes.training.augment import Normalise, TestBatches, TrainingBatches, seed_process
 from learngenes.training.checkpoint import Progress
 from learngenes.training.data import Images, Slice, check_classes, open_images
-from learngenes.training.device import Place, hardware, joined, loaded
+from learngenes.training.device import hardware, joined, loaded
 from learngenes.training.evaluate import accuracy
 from learngenes.training.events import PhaseEvents
 from learngenes.training.losses import Supervised
+from learngenes.training.usage import usage
 from learngenes.training.vit import choose_attention, describe_input
 
 _SLICE, _DRAWS = 7, 8
@@ -70,8 +72,8 @@ def fitting(
     geometry: of the network; manifest: of the learngene that is fitted, whose images and classes these have to be.
     The same job gives the same values, in one go or stopped and continued in `run`: bit for bit on a CPU.
     """
-    with joined() as place:
-        images = _images(job, manifest, place, data=data)
+    with joined(alone=True) as place:
+        images = _images(job, manifest, data=data)
         seed_process(job.seed, _DRAWS)
         model = build()
         describe_input(model, mean=job.data.mean, std=job.data.std)
@@ -86,7 +88,14 @@ def fitting(
         progress = state.load() if state.path.exists() else Progress()
         batch = min(job.batch, len(images.train))
         batches = TrainingBatches(images.train, options=job.data, geometry=geometry, batch=batch, seed=job.seed)
-        events = PhaseEvents(report, phase=PHASE, steps=job.steps, epoch_steps=batches.epoch_steps, batch=batch)
+        events = PhaseEvents(
+            report,
+            phase=PHASE,
+            steps=job.steps,
+            epoch_steps=batches.epoch_steps,
+            batch=batch,
+            usage=partial(usage, place.device),
+        )
         events.start(progress.step)
         normalise = Normalise(job.data).to(place.device)
         began = saved = clock()
@@ -129,10 +138,8 @@ def fitting(
         return Fitted(model, made)
 
 
-def _images(job: FitJob, manifest: Manifest, place: Place, *, data: Path) -> Images:
+def _images(job: FitJob, manifest: Manifest, *, data: Path) -> Images:
     """The slice to train on, drawn by the seed, and the test images; InvalidValue unless they suit the learngene."""
-    if place.world > 1:
-        raise InvalidValue(f"fitting runs in one process, got {place.world}; start it without torchrun")
     job.check_input(manifest)
     train, test = open_images(job.data.train, data=data), open_images(job.data.test, data=data)
     check_classes(train, test, classes=manifest.geometry.classes)

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from learngenes.training.device import Place, loaded
 from learngenes.training.evaluate import Examination
 from learngenes.training.events import PhaseEvents
 from learngenes.training.losses import TrainingTask
+from learngenes.training.usage import usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,14 @@ def fit(
     steps = training.epochs * batches.epoch_steps
     state = _State.fresh(phase)
     progress = state.load() if phase.checkpoint.exists() else Progress()
-    events = PhaseEvents(report, phase=phase.name, steps=steps, epoch_steps=batches.epoch_steps, batch=training.batch)
+    events = PhaseEvents(
+        report,
+        phase=phase.name,
+        steps=steps,
+        epoch_steps=batches.epoch_steps,
+        batch=training.batch,
+        usage=partial(usage, place.device),
+    )
     events.start(progress.step)
     if progress.step == steps:
         return state.fitted(progress)

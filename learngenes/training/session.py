@@ -26,7 +26,6 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from learngenes.errors import InvalidValue
 from learngenes.job import LearnJob, Report, Stopped, TrainingOptions, identity
 from learngenes.training import ancestor, vit
 from learngenes.training.ancestor import Ancestor
@@ -41,12 +40,15 @@ _SAMPLE = 5
 
 
 @contextmanager
-def session(job: LearnJob, *, run: Path, data: Path, report: Report, stop: Callable[[], bool]) -> Iterator[Session]:
+def session(
+    job: LearnJob, *, run: Path, data: Path, report: Report, stop: Callable[[], bool], alone: bool = False
+) -> Iterator[Session]:
     """A run of the job in the existing directory `run`, which holds its checkpoints; `data`: where paths start.
 
     The images of [data] are open and fit the geometry. Ranks beside the first compute and stay silent.
+    alone: this process computes by itself even inside torchrun.
     """
-    with joined() as place:
+    with joined(alone=alone) as place:
         images = None
         if job.data is not None:
             images = Images(open_images(job.data.train, data=data), open_images(job.data.test, data=data))
@@ -203,16 +205,6 @@ class Session:
             precision=training.precision,
             device=self.place.device,
         )
-
-
-def check_teaching(job: LearnJob, *, alpha: float) -> None:
-    """InvalidValue unless there is an ancestor exactly when alpha, the weight of its logits, is above 0."""
-    if job.ancestor is None and alpha > 0:
-        raise InvalidValue(
-            f"alpha {alpha} weighs an ancestor and there is none; add [ancestor], or set options.alpha = 0"
-        )
-    if job.ancestor is not None and alpha == 0:
-        raise InvalidValue("alpha 0 leaves the ancestor without a part; raise options.alpha or remove [ancestor]")
 
 
 def label_smoothing(training: TrainingOptions) -> float:

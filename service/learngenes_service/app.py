@@ -4,69 +4,97 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI
-from starlette.responses import JSONResponse, Response
+from fastapi import Depends, FastAPI
+from redis import Redis
+from starlette.types import ASGIApp
 
 import learngenes
 from learngenes.catalog import Catalog, starter
-from learngenes.errors import LearngenesError
-from learngenes.store.local import LocalStore
-from learngenes_service import problems
+from learngenes.store import is_directory
+from learngenes.store.opened import open_store
+from learngenes_service import operations, problems
+from learngenes_service.access.callers import Access, needs
+from learngenes_service.access.keys import Keys
+from learngenes_service.access.private import Marks, PublicCatalog
 from learngenes_service.descendants.endpoints import router as descendants
 from learngenes_service.initialize.endpoints import router as initialize
+from learngenes_service.jobs.endpoints import router as jobs_router
+from learngenes_service.jobs.opening import open_jobs, reconciled
 from learngenes_service.learngenes.endpoints import router as learngenes_router
+from learngenes_service.memory import Memory
 from learngenes_service.plan.endpoints import router as plan
-from learngenes_service.problems import ProblemResponse
+from learngenes_service.problems import DeclaredSize
 from learngenes_service.settings import Settings
-from learngenes_service.state import Shelf, TheShelf
+from learngenes_service.state import Library
+from learngenes_service.telemetry.metrics import Metrics
+from learngenes_service.telemetry.requests import Telemetry
+from learngenes_service.telemetry.stores import CountedStore
 
-MAX_BODY_BYTES = 1 << 20
-"""Room for the names of some 50,000 classes."""
+REDIS_SILENCE_SECONDS = 0.5
+"""Redis gets so long to say whether it is there."""
 
 log = logging.getLogger("learngenes.service")
 
 
+class Service(FastAPI):
+    """A FastAPI app with telemetry around all of it, its own last resort for errors included."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """See FastAPI."""
+        sized = DeclaredSize(super().build_middleware_stack(), self.max_body_size or 0)
+        return Telemetry(sized, self.state.metrics)
+
+
 def create_app(settings: Settings) -> FastAPI:
     """The service over the settings' store, with the starter learngene in it."""
-    catalog = Catalog(LocalStore(settings.store), variants=settings.data / "variants")
-    shelf = Shelf(catalog, default=settings.default)
+    metrics = Metrics()
+    store = open_store(settings.store, cache=settings.data / "cache", cache_bytes=settings.cache_bytes)
+    # A file that left the cache takes its disk until it is closed: no more may be open than the cache holds.
+    open_bytes = math.inf if is_directory(settings.store) else settings.cache_bytes
+    catalog = Catalog(
+        CountedStore(store, metrics),
+        variants=settings.data / "variants",
+        variants_bytes=settings.cache_bytes,
+        open_bytes=open_bytes,
+    )
+    marks = Marks(catalog)
+    jobs = open_jobs(settings, catalog.store, marks=marks, metrics=metrics)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(_add_starter, catalog)
-        yield
+        async with reconciled(jobs, settings):
+            yield
 
-    app = FastAPI(
+    app = Service(
         title="Learngene Zoo",
         version=learngenes.__version__,
         description="Name a size; get a Vision Transformer checkpoint that already knows something.",
         lifespan=lifespan,
-        max_body_size=MAX_BODY_BYTES,
+        max_body_size=settings.body_bytes,
     )
-    app.state.shelf = shelf
+    app.state.metrics = metrics
+    app.state.library = Library(Memory(catalog, metrics), marks, PublicCatalog(catalog, marks), settings.default)
+    app.state.access = Access(Keys(catalog.store), settings)
+    app.state.jobs = jobs
+    app.state.redis = _redis(settings.redis_url)
     problems.install(app)
-    for router in (initialize, descendants, plan, learngenes_router):
-        app.include_router(router)
-
-    @app.get("/healthz", tags=["operations"])
-    async def healthz() -> dict[str, str]:
-        """Alive; touches nothing."""
-        return {"status": "ok"}
-
-    @app.get("/readyz", tags=["operations"], responses=problems.documented(503))
-    def readyz(shelf: TheShelf) -> Response:
-        """Ready: the default learngene is there and every byte of it as promised."""
-        try:
-            manifest = shelf.catalog.get(shelf.default)
-            shelf.catalog.open(manifest)
-        except (LearngenesError, OSError) as error:
-            return ProblemResponse(503, "not-ready", f"the default learngene can't be served: {error}")
-        return JSONResponse({"status": "ready", "learngene": manifest.reference})
-
+    for router in (initialize, descendants, plan, learngenes_router, jobs_router):
+        # Whatever else an endpoint asks for: who may not even read gets no further.
+        readers = [Depends(needs("read"))]
+        app.include_router(router, dependencies=readers, responses=problems.documented(401, 429, 503))
+    app.include_router(operations.router)
     return app
+
+
+def _redis(url: str) -> Redis | None:
+    """A client that connects when it is first used."""
+    silence = REDIS_SILENCE_SECONDS
+    return Redis.from_url(url, socket_timeout=silence, socket_connect_timeout=silence) if url else None
 
 
 def _add_starter(catalog: Catalog) -> None:

@@ -9,15 +9,22 @@ from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from learngenes import errors
 from learngenes.errors import LearngenesError, NeedsLearning, UnsupportedSize, suggest
 from learngenes.sizes import Size, SizeSpace
+
+RETRY_SECONDS = "5"
+"""What a caller is told to wait where the store can't be asked."""
 
 log = logging.getLogger("learngenes.service")
 
@@ -30,10 +37,12 @@ STATUS: dict[type[LearngenesError], int] = {
     errors.LearngeneNotFound: 404,
     errors.BlobNotFound: 500,
     errors.BlobExists: 409,
+    errors.StoreUnavailable: 503,
     errors.BadTensorFile: 500,
     errors.BadManifest: 500,
     errors.BadRecipe: 500,
     errors.CorruptLearngene: 500,
+    errors.StoreUnavailable: 503,
     errors.BadData: 500,
     errors.BadCheckpoint: 500,
 }
@@ -52,7 +61,7 @@ class DescendantNotFound(LearngenesError):
 
 
 class Problem(BaseModel):
-    """RFC 9457, with our stable `code`.
+    """RFC 9457, with our stable `code`, and the `request_id` of the log.
 
     `legal` and `nearest` where a size can't be; `size` and `ready` where it has to be fitted first; `errors` for each
     field at fault.
@@ -65,6 +74,7 @@ class Problem(BaseModel):
     status: int
     detail: str
     code: str
+    request_id: str | None = None
 
 
 class ProblemResponse(Response):
@@ -75,15 +85,19 @@ class ProblemResponse(Response):
     def __init__(
         self, status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any
     ) -> None:
-        body = {
+        body: dict[str, Any] = {
             "type": f"/problems/{code}",
             "title": HTTPStatus(status).phrase,
             "status": status,
             "detail": detail,
             "code": code,
         }
+        if request_id := structlog.contextvars.get_contextvars().get("request_id"):
+            body["request_id"] = request_id
         # ASCII only: a lone surrogate in what the caller sent must not break the answer.
-        super().__init__(json.dumps(body | more).encode("ascii"), status, headers)
+        super().__init__(
+            json.dumps(body | more).encode("ascii"), status, {"cache-control": "no-store"} | (headers or {})
+        )
 
 
 class Refusal(Exception):
@@ -111,14 +125,39 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Refusal, _of_refusal)
     app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(ClientDisconnect, _of_gone)
     app.add_exception_handler(Exception, _unexpected)
+
+
+class DeclaredSize:
+    """Around an app: a body that says it is too large is refused before it is sent, and by a problem."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self.app = app
+        self.limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        declared = Headers(scope=scope).get("content-length", "") if scope["type"] == "http" else ""
+        if declared.isascii() and declared.isdecimal() and int(declared[:20]) > self.limit:
+            detail = f"the body has {declared[:20]} bytes, the service takes {self.limit}"
+            await ProblemResponse(413, "too-large", detail)(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
 
 
 async def _of_library(request: Request, error: Exception) -> Response:
     assert isinstance(error, LearngenesError)
     status = 404 if isinstance(error, DescendantNotFound) else STATUS[type(error)]
+    if isinstance(error, errors.StoreUnavailable):
+        log.error("%s %s: %s", request.method, request.url.path, error)
+        detail = "the store can't be asked just now; the same request may work later"
+        return ProblemResponse(status, error.code, detail, headers={"retry-after": "5"})
     if status >= 500:
         log.error("%s %s: %s", request.method, request.url.path, error)
+        if status == 503:
+            detail = "the store of the learngenes can't be asked now; try again, the service's log says why"
+            return ProblemResponse(status, error.code, detail, headers={"Retry-After": RETRY_SECONDS})
         return ProblemResponse(status, error.code, "this learngene can't be served; the service's log says why")
     if isinstance(error, UnsupportedSize):
         return ProblemResponse(status, error.code, str(error), **size_facts(error.space, error.nearest))
@@ -171,6 +210,11 @@ async def _of_http(request: Request, error: Exception) -> Response:
     }.get(error.status_code, str(error.detail))
     headers = dict(error.headers) if error.headers else None
     return ProblemResponse(error.status_code, code, detail, headers=headers)
+
+
+async def _of_gone(request: Request, error: Exception) -> Response:
+    """Nobody reads it: for the log and the metrics, where it is no failure of the service."""
+    return ProblemResponse(400, "client-gone", "the connection ended before the request's body was whole")
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

@@ -16,10 +16,15 @@ from learngenes.errors import BlobExists, BlobNotFound, InvalidKey, LearngenesEr
 from learngenes.store import Store
 from learngenes.store.local import LocalStore
 from learngenes.store.memory import MemoryStore
+from learngenes.store.opened import open_store
 
-STORES: dict[str, Callable[[Path], Store]] = {
-    "memory": lambda root: MemoryStore(),
-    "local": LocalStore,
+Made = Callable[[Path], Store]
+
+STORES: dict[str, Callable[[pytest.FixtureRequest], Made]] = {
+    "memory": lambda request: lambda root: MemoryStore(),
+    "local": lambda request: LocalStore,
+    "s3": lambda request: lambda root: open_store(request.getfixturevalue("s3").new()),
+    "cached-s3": lambda request: lambda root: open_store(request.getfixturevalue("s3").new(), cache=root / "cache"),
 }
 NO_KEYS = ["", "/", "/etc/passwd", "../a", "a/../b", "a/..", "a/./b", ".hidden", "a/.b", "a//b", "a/", "a\0b", "A", "ä"]
 NO_KEYS += ["a\n", "a b", "a\\b", "c:a", "-a", "a-", "a..b", "x" * 129, "/".join(["abcdefg"] * 60)]
@@ -28,9 +33,15 @@ keys = st.sampled_from(["a/b", "a/c", "a/b-c", "a/d/e", "b/b", "a-b/c", "blobs/s
 steps = st.lists(st.tuples(st.sampled_from(["create", "read", "delete", "keys"]), keys, st.binary(max_size=8)))
 
 
-@pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    return STORES[request.param](tmp_path / "store")
+@pytest.fixture(scope="session", params=STORES)
+def make(request: pytest.FixtureRequest) -> Made:
+    """A new, empty store with this place on disk."""
+    return STORES[request.param](request)
+
+
+@pytest.fixture
+def store(make: Made, tmp_path: Path) -> Store:
+    return make(tmp_path / "store")
 
 
 def test_what_is_created_is_read_opened_and_listed(store: Store) -> None:
@@ -179,12 +190,11 @@ def test_a_key_below_another_is_kept_or_refused_by_an_error_of_ours(store: Store
     assert (store.read("a"), store.read("b/c")) == (b"1", b"2")
 
 
-@pytest.mark.parametrize("name", STORES)
 @settings(max_examples=20)
 @given(steps=steps)
-def test_any_sequence_of_verbs_does_what_a_dictionary_would(name: str, steps: list[tuple[str, str, bytes]]) -> None:
+def test_any_sequence_of_verbs_does_what_a_dictionary_would(make: Made, steps: list[tuple[str, str, bytes]]) -> None:
     with tempfile.TemporaryDirectory() as root:
-        store, model = STORES[name](Path(root)), dict[str, bytes]()
+        store, model = make(Path(root)), dict[str, bytes]()
         for verb, key, data in steps:
             match verb:
                 case "create" if key in model:

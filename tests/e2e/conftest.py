@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,8 +37,19 @@ class Service:
 
 
 @contextmanager
-def serving(data: Path, *, default: str = "tiny", port: int = 0, zero_copy: bool = True) -> Iterator[Service]:
-    """The service over `data`, until the block ends."""
+def serving(
+    data: Path,
+    *,
+    default: str = "tiny",
+    port: int = 0,
+    zero_copy: bool = True,
+    settings: Mapping[str, str] | None = None,
+    log: Path | None = None,
+) -> Iterator[Service]:
+    """The service over `data`, until the block ends; without a queue, unless the settings say otherwise.
+
+    settings: further variables of its environment; log: a file for what it says on stderr.
+    """
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
@@ -46,14 +57,17 @@ def serving(data: Path, *, default: str = "tiny", port: int = 0, zero_copy: bool
         "LEARNGENES_DEFAULT": default,
         "LEARNGENES_PORT": str(port),
         "LEARNGENES_ZERO_COPY": str(int(zero_copy)),
+        "LEARNGENES_REDIS_URL": "none",
+        **(settings or {}),
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "learngenes_service"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+    with (log or Path(os.devnull)).open("wb") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "learngenes_service"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
+        )
     try:
         assert process.stdout is not None
         found = None

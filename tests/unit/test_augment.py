@@ -43,8 +43,9 @@ def test_a_batch_follows_from_seed_and_step_alone_whatever_was_asked_before_and_
     torch.manual_seed(99)
     assert torch.equal(pixels, whole[steps + 1][0])
     halves = [batches(rank=rank, world=2)[steps + 1] for rank in (0, 1)]
-    assert torch.equal(pixels, torch.cat([x for x, _ in halves]))
-    assert torch.equal(labels, torch.cat([y for _, y in halves]))
+    places = torch.tensor([0, 1, 6, 7, 2, 3, 4, 5])  # what mixup pairs is on one rank
+    assert torch.equal(pixels[places], torch.cat([x for x, _ in halves]))
+    assert torch.equal(labels[places], torch.cat([y for _, y in halves]))
     assert not torch.equal(pixels, batches(seed=4)[steps + 1][0])
     assert not torch.equal(pixels, whole[1][0])
 
@@ -91,6 +92,32 @@ def test_mixing_follows_from_seed_and_step_and_gives_probabilities():
     assert torch.equal(first[1], second[1])
     torch.testing.assert_close(first[1].sum(-1), torch.ones(4))
     assert not torch.equal(first[0], mixing(images(), labels, step=8)[0])
+
+
+@pytest.mark.parametrize("world", [2, 4])
+def test_mixup_and_cutmix_give_every_image_the_same_partner_on_any_number_of_ranks(world):
+    source = open_images(LIGHT.train, data=Path())
+    training = TrainingOptions(epochs=1, batch=16, learning_rate=1e-3, mixup=0.8, cutmix=1.0)
+
+    def mixed(step, rank, world):
+        batches = TrainingBatches(source, options=LIGHT, geometry=GEOMETRY, batch=16, seed=0, rank=rank, world=world)
+        pixels, labels = batches[step]
+        mixing = Mixing(LIGHT, training, classes=10, seed=0, rank=rank, device=CPU)
+        return mixing(Normalise(LIGHT)(pixels), labels, step=step)
+
+    for step in range(4):  # some of them mixup, some cutmix
+        images, labels = mixed(step, 0, 1)
+        parts = [mixed(step, rank, world) for rank in range(world)]
+        for whole, several in ((images, [x for x, _ in parts]), (labels, [y for _, y in parts])):
+            ordered = sorted(row.flatten().tolist() for row in whole)
+            assert sorted(row.flatten().tolist() for part in several for row in part) == ordered
+
+
+def test_an_odd_share_of_a_batch_is_a_row_of_it():
+    source = open_images(LIGHT.train, data=Path())
+    kept = {"options": LIGHT, "geometry": GEOMETRY, "batch": 9, "seed": 0}
+    thirds = [TrainingBatches(source, **kept, rank=rank, world=3)[0][1] for rank in range(3)]
+    assert torch.equal(torch.cat(thirds), TrainingBatches(source, **kept)[0][1])
 
 
 def test_batches_that_cannot_be_made_are_refused():

@@ -44,11 +44,28 @@ def test_nothing_is_published_where_nothing_changes(catalog: Catalog) -> None:
     assert catalog.versions("tiny") == [1]
 
 
-def test_measurements_of_an_older_version_are_refused(catalog: Catalog) -> None:
+def test_measurements_of_an_older_version_with_the_same_weights_are_added_to_the_newest(catalog: Catalog) -> None:
     old = catalog.get("tiny")
     publish_measured(old, [top1(8, 32, 0.4)], catalog=catalog)
-    with pytest.raises(InvalidValue, match=r"tiny@1 is not the newest of its name, which is tiny@2"):
+    newest = publish_measured(old, [top1(9, 32, 0.5)], catalog=catalog)
+    assert newest == replace(old, version=3, quality=(*old.quality, top1(8, 32, 0.4), top1(9, 32, 0.5)))
+
+
+def test_measurements_of_a_version_that_another_learngene_replaced_are_refused(catalog: Catalog) -> None:
+    old = catalog.get("tiny")
+    other, raw = factories.learngene(version=2, seed=1)
+    catalog.publish(other, [raw])
+    with pytest.raises(InvalidValue, match=r"tiny@1 is not the newest of its name, which is tiny@2 and another"):
         publish_measured(old, [top1(9, 32, 0.4)], catalog=catalog)
+
+
+def test_two_evaluations_that_publish_at_once_both_count(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, seen = catalog.get("tiny"), [[1]]
+    publish_measured(old, [top1(8, 32, 0.4)], catalog=catalog)
+    versions = catalog.versions  # the slower one looked before the faster one published
+    monkeypatch.setattr(catalog, "versions", lambda name: seen.pop() if seen else versions(name))
+    newest = publish_measured(old, [top1(9, 32, 0.5)], catalog=catalog)
+    assert (newest.version, [one.depth for one in newest.quality]) == (3, [6, 7, 8, 9])
 
 
 def test_what_was_fitted_to_a_size_serves_the_measured_version_too() -> None:

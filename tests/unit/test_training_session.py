@@ -9,10 +9,10 @@ from torch import nn
 
 from learngenes.errors import BadCheckpoint, BadData, InvalidValue
 from learngenes.families.vit import Geometry
-from learngenes.job import AncestorOptions, DataOptions, LearnJob, Stopped, TrainingOptions, identity
+from learngenes.job import AncestorOptions, DataOptions, LearnJob, Stopped, TrainingOptions, check_teaching, identity
 from learngenes.training import vit
 from learngenes.training.losses import Supervised
-from learngenes.training.session import check_teaching, session
+from learngenes.training.session import session
 
 GEOMETRY = Geometry(depth=2, width=32, heads=2, patch=4, image=8, classes=10, channels=1)
 DATA = DataOptions("digits:train", "digits:test", mean=(0.3,), std=(0.38,), augment="light", padding=1)

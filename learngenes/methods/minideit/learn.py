@@ -7,10 +7,10 @@ from pathlib import Path
 
 from learngenes import config
 from learngenes.families.mini import MiniGeometry, shapes
-from learngenes.job import Learned, LearnJob, Report, Stopped
+from learngenes.job import Learned, LearnJob, Report, Stopped, check_teaching
 from learngenes.methods.minideit.options import LearnOptions
 from learngenes.training import mini
-from learngenes.training.session import check_teaching, session
+from learngenes.training.session import session
 from learngenes.training.vit import arrays
 
 

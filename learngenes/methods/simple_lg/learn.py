@@ -7,10 +7,10 @@ from pathlib import Path
 
 from learngenes import config
 from learngenes.errors import InvalidValue
-from learngenes.job import Learned, LearnJob, Report, Stopped
+from learngenes.job import Learned, LearnJob, Report, Stopped, check_teaching
 from learngenes.methods.simple_lg.options import LearnOptions
 from learngenes.training import vit
-from learngenes.training.session import check_teaching, session
+from learngenes.training.session import session
 
 
 def learn(job: LearnJob, *, run: Path, data: Path, report: Report, stop: Callable[[], bool]) -> Learned | Stopped:

@@ -56,7 +56,7 @@ def fit(
     passing = LearnJob(
         gene.fitted_name(manifest.name, job.size), manifest.method, parent, job.data, options=job.options, seed=job.seed
     )
-    with session(passing, run=run, data=data, report=report, stop=stop) as running:
+    with session(passing, run=run, data=data, report=report, stop=stop, alone=True) as running:
         assert running.images is not None
         total = len(running.images.train)
         images = min(job.images or total, total)

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from learngenes import config
 from learngenes.errors import InvalidValue
-from learngenes.job import FloatArray, Learned, LearnJob, Report, Stopped
+from learngenes.job import FloatArray, Learned, LearnJob, Report, Stopped, check_teaching
 from learngenes.methods.sws.options import LearnOptions
 from learngenes.methods.sws.plan import name
 from learngenes.tensorfile import IndexArray
 from learngenes.training import vit
 from learngenes.training.importance import measured, stored
 from learngenes.training.scores import by_stage
-from learngenes.training.session import check_teaching, session
+from learngenes.training.session import session
 
 
 def learn(job: LearnJob, *, run: Path, data: Path, report: Report, stop: Callable[[], bool]) -> Learned | Stopped:

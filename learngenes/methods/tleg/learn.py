@@ -13,14 +13,14 @@ from torch import Tensor, nn
 
 from learngenes import config
 from learngenes.families.vit import Geometry, block_shapes, frame_shapes
-from learngenes.job import FloatArray, Learned, LearnJob, Report, Stopped
+from learngenes.job import FloatArray, Learned, LearnJob, Report, Stopped, check_teaching
 from learngenes.methods.tleg.options import LearnOptions
 from learngenes.tensorfile import IndexArray
 from learngenes.training import vit
 from learngenes.training.expanded import Expanded, TensorTree
 from learngenes.training.importance import measured, stored
 from learngenes.training.scores import by_stage
-from learngenes.training.session import check_teaching, session
+from learngenes.training.session import session
 
 
 class OnALine(Expanded):

@@ -11,7 +11,7 @@ from torch import Tensor
 from learngenes import config
 from learngenes.errors import InvalidValue
 from learngenes.families.vit import Geometry
-from learngenes.job import Learned, LearnJob, Report, Stopped
+from learngenes.job import Learned, LearnJob, Report, Stopped, check_teaching
 from learngenes.methods.wave.condense import Condensed, condensed
 from learngenes.methods.wave.facts import Facts, cuts, scalers_name, templates_name
 from learngenes.methods.wave.grids import MAX_UNITS, check_unit
@@ -21,7 +21,7 @@ from learngenes.methods.wave.start import ruled
 from learngenes.sizes import MAX_DEPTH, Size
 from learngenes.training.ancestor import Ancestor
 from learngenes.training.parent import plain_ancestor
-from learngenes.training.session import Session, check_teaching, session
+from learngenes.training.session import Session, session
 
 
 def learn(job: LearnJob, *, run: Path, data: Path, report: Report, stop: Callable[[], bool]) -> Learned | Stopped:

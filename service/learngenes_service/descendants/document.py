@@ -9,7 +9,7 @@ from typing import Any
 from learngenes import recipe as recipes
 from learngenes.descendant import document, model_config
 from learngenes.families.vit import Geometry
-from learngenes_service.state import Descendant
+from learngenes_service.memory import Descendant
 
 WEIGHTS = "model.safetensors"
 

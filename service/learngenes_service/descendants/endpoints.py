@@ -13,8 +13,9 @@ from starlette.responses import JSONResponse, Response
 from learngenes_service.descendants.document import WEIGHTS, describe, file_name, small_files, url_of
 from learngenes_service.descendants.ranges import negotiate
 from learngenes_service.descendants.response import MEDIA_TYPE, VirtualFileResponse, out_of_range
+from learngenes_service.memory import Descendant
 from learngenes_service.problems import documented
-from learngenes_service.state import Descendant, Shelf, TheShelf
+from learngenes_service.state import Shelf, TheShelf
 
 router = APIRouter(prefix="/v1/descendants", tags=["descendants"])
 

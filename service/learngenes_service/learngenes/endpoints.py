@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 from fastapi import APIRouter
@@ -40,7 +41,12 @@ def get_learngene(reference: str, shelf: TheShelf) -> JSONResponse:
 @router.get("/methods")
 def list_methods() -> JSONResponse:
     """Every method: what a request may vary, and the options of planning and of learning as JSON Schema."""
-    return JSONResponse({"methods": [_method(name, method) for name, method in METHODS.items()]})
+    return JSONResponse({"methods": _methods()})
+
+
+@cache
+def _methods() -> list[dict[str, Any]]:
+    return [_method(name, method) for name, method in METHODS.items()]
 
 
 def _method(name: str, method: Method) -> dict[str, Any]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from learngenes_service.settings import from_environment
+from learngenes_service.settings import MEANINGS, Settings, from_environment
 
 from learngenes.errors import InvalidValue, UnknownName
 
@@ -12,27 +12,74 @@ def test_nothing_said_listens_on_the_loopback_and_keeps_things_at_home() -> None
     settings = from_environment({"HOME": "/home/ada", "PATH": "/bin"})
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
     assert settings.data == Path("/home/ada/.local/share/learngenes")
-    assert settings.store == settings.data / "store"
+    assert settings.store == "/home/ada/.local/share/learngenes/store"
+    assert (settings.runs, settings.image_directory) == (settings.data / "runs", settings.data / "images")
 
 
 def test_an_empty_variable_counts_as_not_given() -> None:
-    names = ("HOST", "PORT", "DATA", "STORE", "DEFAULT", "ZERO_COPY")
-    assert from_environment({f"LEARNGENES_{name}": "" for name in names}) == from_environment({})
+    assert from_environment({f"LEARNGENES_{name}": "" for name in MEANINGS}) == from_environment({})
 
 
 def test_every_variable_is_read() -> None:
-    settings = from_environment(
-        {
-            "LEARNGENES_HOST": "::1",
-            "LEARNGENES_PORT": "0",
-            "LEARNGENES_DATA": "/d",
-            "LEARNGENES_STORE": "/s",
-            "LEARNGENES_DEFAULT": "tiny",
-            "LEARNGENES_ZERO_COPY": "0",
-        }
+    given = {
+        "HOST": "::1",
+        "PORT": "0",
+        "DATA": "/d",
+        "STORE": "s3://bucket/zoo",
+        "DEFAULT": "tiny",
+        "ZERO_COPY": "0",
+        "CACHE_BYTES": "5G",
+        "REDIS_URL": "redis://queue:6379/0",
+        "WORKERS": "2",
+        "IMAGES": "/i",
+        "RANKS": "4",
+        "JOB_HOURS": "0.5",
+        "RUN_BYTES": "500M",
+        "FREE_BYTES": "1000",
+        "KEEP_JOBS_DAYS": "7",
+        "ANONYMOUS": "none",
+        "RATE": "600/minute",
+        "BODY_BYTES": "64k",
+        "LOG": "json",
+    }
+    assert given.keys() == MEANINGS.keys()
+    assert from_environment({f"LEARNGENES_{name}": value for name, value in given.items()}) == Settings(
+        host="::1",
+        port=0,
+        data=Path("/d"),
+        store="s3://bucket/zoo",
+        default="tiny",
+        zero_copy=False,
+        cache_bytes=5 * 10**9,
+        redis_url="redis://queue:6379/0",
+        workers=2,
+        images=Path("/i"),
+        ranks=4,
+        job_hours=0.5,
+        run_bytes=500 * 10**6,
+        free_bytes=1000,
+        keep_jobs_days=7,
+        anonymous="none",
+        rate="600/minute",
+        body_bytes=64_000,
+        log="json",
     )
-    assert (settings.host, settings.port, settings.default, settings.zero_copy) == ("::1", 0, "tiny", False)
-    assert (settings.data, settings.store) == (Path("/d"), Path("/s"))
+
+
+@pytest.mark.parametrize(
+    ("environment", "allowed"),
+    [
+        ({}, "train"),
+        ({"HOST": "localhost"}, "train"),
+        ({"HOST": "0.0.0.0"}, "read"),
+        ({"REDIS_URL": "redis://queue"}, "read"),
+        ({"HOST": "0.0.0.0", "ANONYMOUS": "train"}, "train"),
+        ({"ANONYMOUS": "none"}, "none"),
+    ],
+)
+def test_who_has_no_key_may_train_where_only_this_machine_can_ask(environment: dict[str, str], allowed: str) -> None:
+    given = {f"LEARNGENES_{name}": value for name, value in environment.items()}
+    assert from_environment(given).anonymous == allowed
 
 
 def test_a_misspelt_variable_is_an_error_that_names_the_nearest() -> None:
@@ -41,10 +88,33 @@ def test_a_misspelt_variable_is_an_error_that_names_the_nearest() -> None:
 
 
 def test_the_clients_variables_are_none_of_ours() -> None:
-    assert from_environment({"LEARNGENES_URL": "http://x", "LEARNGENES_CACHE": "/c"}) == from_environment({})
+    foreign = {"LEARNGENES_URL": "http://x", "LEARNGENES_CACHE": "/c", "LEARNGENES_KEY": "lgz_x"}
+    assert from_environment(foreign) == from_environment({})
 
 
 @pytest.mark.parametrize("port", ["eighty", "-1", "65536", "8000.0", "٨٠"])
 def test_a_port_that_cannot_be_is_refused(port: str) -> None:
     with pytest.raises(InvalidValue, match="LEARNGENES_PORT"):
         from_environment({"LEARNGENES_PORT": port})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ZERO_COPY", "yes"),
+        ("CACHE_BYTES", "much"),
+        ("CACHE_BYTES", "-1"),
+        ("BODY_BYTES", "1000"),
+        ("RANKS", "0"),
+        ("JOB_HOURS", "nan"),
+        ("JOB_HOURS", "0"),
+        ("KEEP_JOBS_DAYS", "inf"),
+        ("ANONYMOUS", "write"),
+        ("RATE", "many"),
+        ("RATE", "0/minute"),
+        ("LOG", "xml"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_by_its_name(name: str, value: str) -> None:
+    with pytest.raises(InvalidValue, match=f"LEARNGENES_{name}"):
+        from_environment({f"LEARNGENES_{name}": value})

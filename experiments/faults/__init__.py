@@ -1,0 +1,1 @@
+"""What breaks, and what it costs: real processes killed in the middle of a real job."""

@@ -1,0 +1,36 @@
+"""A learngene fitted to one size, and that published."""
+
+from __future__ import annotations
+
+from learngenes.job import Learned, Stopped
+from learngenes.perform.learn import keep
+from learngenes.perform.workplace import Outcome, Workplace, announce, leads
+from learngenes.publish import check_fit, publish_fitted, published_by
+from learngenes.spec import FitSize
+
+
+def fit_size(spec: FitSize, at: Workplace) -> Outcome | Stopped | None:
+    """Fit, or go on with what lies in the run directory; what comes of it is private where the learngene is.
+
+    One process does it: None in the ranks beside the first. What this job has published already is not fitted again.
+    """
+    if not leads():
+        return None
+    catalog = at.need_catalog()
+    parent = catalog.get(spec.job.learngene)
+    name = check_fit(spec.job, parent)
+    before = None if at.job is None else published_by(at.job, name, catalog=catalog)
+    if before is None:
+        from learngenes.learners import FITTERS
+
+        learned = FITTERS[parent.method](
+            spec.job, parent, catalog.tensors(parent), run=at.run, data=at.data, report=at.report, stop=at.stop
+        )
+        if isinstance(learned, Stopped):
+            return learned
+        keep(learned, at.run)
+        if parent.name in catalog.private():
+            catalog.set_private(name, True)
+        learned = Learned(learned.tensors, learned.facts, at.record(dict(learned.record)))
+        before = publish_fitted(spec.job, parent, learned, catalog=catalog, dtype=spec.dtype)
+    return announce(before, at)

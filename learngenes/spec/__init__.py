@@ -1,0 +1,37 @@
+"""Jobs as data: what is asked, checked without torch, with one canonical form and a name that follows from it."""
+
+from learngenes.spec.checks import check, check_learn, confine, fitting, pinned
+from learngenes.spec.kinds import (
+    KINDS,
+    Evaluate,
+    FitSize,
+    Learn,
+    Spec,
+    Tournament,
+    from_json,
+    identify,
+    kind_of,
+    read,
+    table,
+    to_json,
+)
+
+__all__ = [
+    "KINDS",
+    "Evaluate",
+    "FitSize",
+    "Learn",
+    "Spec",
+    "Tournament",
+    "check",
+    "check_learn",
+    "confine",
+    "fitting",
+    "from_json",
+    "identify",
+    "kind_of",
+    "pinned",
+    "read",
+    "table",
+    "to_json",
+]

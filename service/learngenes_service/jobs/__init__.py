@@ -1,0 +1,1 @@
+"""Jobs: what is learned in the background. The store holds their records, Redis the queue that follows from them."""

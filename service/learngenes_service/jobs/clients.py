@@ -1,0 +1,49 @@
+"""Connections to Redis, each with its own patience. This module is imported when one is first needed: redis-py takes
+a third of a second to import, which the start of the service does not wait for.
+"""
+
+from __future__ import annotations
+
+from redis import Redis, asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.retry import Retry
+
+WORKER_RETRIES = 12
+"""Some 48 seconds, less than the lease of a job: a worker cut off gives up before its job is given away."""
+
+
+def brief(url: str) -> Redis:
+    """For a request that somebody waits for: an answer or an error within seconds."""
+    return Redis.from_url(
+        url, retry=Retry(NoBackoff(), 1), socket_connect_timeout=2, socket_timeout=5, health_check_interval=30
+    )
+
+
+def once(url: str) -> Redis:
+    """For what a running job says: no retries, so that training never waits for Redis."""
+    return Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=1, socket_timeout=2)
+
+
+def patient(url: str) -> Redis:
+    """For a worker's own dealings with the queue: it outlives a restart of Redis."""
+    return Redis.from_url(
+        url,
+        retry=Retry(ExponentialBackoff(cap=5, base=0.5), WORKER_RETRIES),
+        health_check_interval=30,
+        # A unix socket knows no such option, and redis-py no such argument for it.
+        **({} if url.startswith("unix:") else {"socket_keepalive": True}),
+    )
+
+
+def shared(url: str) -> asyncio.Redis:
+    """For all streams of events of one service: few connections, each held for a command alone."""
+    pool = asyncio.BlockingConnectionPool.from_url(
+        url,
+        max_connections=8,
+        timeout=5,
+        retry=AsyncRetry(NoBackoff(), 1),
+        socket_connect_timeout=2,
+        socket_timeout=5,
+    )
+    return asyncio.Redis.from_pool(pool)

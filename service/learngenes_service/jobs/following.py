@@ -1,0 +1,118 @@
+"""Reading the events of a job after an id: from Redis while it has them, then from what was kept at its end.
+
+Following costs no thread and no connection of its own: each reader asks for what is new, now and then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from redis import RedisError
+from redis import asyncio as redis
+
+from learngenes_service.jobs import places
+from learngenes_service.jobs.document import status
+from learngenes_service.jobs.events import of_kept, order
+from learngenes_service.jobs.job import Job
+from learngenes_service.jobs.records import Records
+
+EACH_SECONDS = 0.5
+RECORD_SECONDS = 5.0
+"""So often a silent job is looked up in the store, in case Redis could not tell of its end."""
+
+HEARTBEAT_SECONDS = 15.0
+PAGE_EVENTS = 500
+
+log = logging.getLogger("learngenes.service")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Events with their ids. ended: none will come after them."""
+
+    events: list[tuple[str, dict[str, Any]]]
+    ended: bool
+
+
+class Following:
+    """What the readers of events share. client: of few connections."""
+
+    def __init__(self, records: Records, client: redis.Redis) -> None:
+        self._records = records
+        self._client = client
+        self._stopped = False
+
+    def stop(self) -> None:
+        """End all streams, without an `end`: their readers come back to the next service, and go on."""
+        self._stopped = True
+
+    async def close(self) -> None:
+        """Its connections are not needed any more."""
+        await self._client.aclose()
+
+    async def page(self, job: Job, *, after: str = "0-0", limit: int = PAGE_EVENTS) -> Page:
+        """The next events after an id."""
+        events, said = await self._live(job, after, limit)
+        if events or (job.end is None and not said):
+            return Page(events, ended=said and len(events) < limit and job.end is not None)
+        newest = job if job.end is not None else await asyncio.to_thread(self._records.get, job.id)
+        if newest is None or newest.ticket != job.ticket:
+            return Page([], ended=True)
+        if newest.end is None:
+            return Page([], ended=False)
+        kept = of_kept(await asyncio.to_thread(self._records.kept, newest, "events"))
+        rest = [(id, event) for id, event in kept if order(id) > order(after)]
+        return Page(rest[:limit], ended=len(rest) <= limit)
+
+    async def stream(self, job: Job, *, after: str) -> AsyncIterator[bytes]:
+        """Server-sent events until the job has ended; the last is `end` and tells how."""
+        looked = spoken = time.monotonic()
+        while not self._stopped:
+            page = await self.page(job, after=after)
+            for id, event in page.events:
+                after = id
+                yield format_sse_event(data_str=json.dumps(event), event=str(event.get("event", "message")), id=id)
+            now = time.monotonic()
+            if page.events:
+                spoken = now
+            if page.ended:
+                break
+            if now - spoken >= HEARTBEAT_SECONDS:
+                yield KEEPALIVE_COMMENT
+                spoken = now
+            if not page.events:
+                if now - looked >= RECORD_SECONDS:
+                    looked = now
+                    newest = await asyncio.to_thread(self._records.get, job.id)
+                    if newest is None or newest.ticket != job.ticket:
+                        break
+                    job = newest
+                await asyncio.sleep(EACH_SECONDS)
+        else:
+            return
+        newest = await asyncio.to_thread(self._records.get, job.id)
+        end = {"status": status(newest, None), "error": newest.end.error if newest.end else None} if newest else {}
+        yield format_sse_event(data_str=json.dumps(end), event="end", id=after)
+
+    async def _live(self, job: Job, after: str, limit: int) -> tuple[list[tuple[str, dict[str, Any]]], bool]:
+        """What Redis has after this id, and whether it says that the job has ended."""
+        try:
+            rows = await self._client.xrange(places.events(job.ticket), min=f"({after}", count=limit + 1)
+        except (TimeoutError, RedisError, OSError) as error:
+            log.debug("events of job %s can't be read from Redis: %s", job.id, error)
+            return [], False
+        events: list[tuple[str, dict[str, Any]]] = []
+        said = False
+        for id, fields in cast("list[tuple[bytes, dict[bytes, bytes]]]", rows):
+            if b"end" in fields:
+                said = True
+            elif len(events) < limit:
+                events.append((id.decode(), json.loads(fields[b"event"])))
+        return events, said
