@@ -1,6 +1,6 @@
 # The service, without torch:  docker build --file docker/service.Dockerfile --tag learngenes-service .
 # Needs a queue in LEARNGENES_REDIS_URL for jobs; without one it serves all the same.
-FROM python:3.13-slim-trixie AS build
+FROM python:3.13.16-slim-trixie AS build
 
 WORKDIR /build
 COPY constraints.txt pyproject.toml README.md LICENSE CHANGELOG.md ./
@@ -8,9 +8,9 @@ COPY learngenes learngenes
 COPY service service
 RUN python -m venv --without-pip /opt/venv \
  && python -m pip --python /opt/venv/bin/python install --no-cache-dir --disable-pip-version-check \
-    --constraint constraints.txt '.[s3]' './service[s3]'
+    --constraint constraints.txt --build-constraint constraints.txt '.[s3]' './service[s3]'
 
-FROM python:3.13-slim-trixie
+FROM python:3.13.16-slim-trixie
 
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \

@@ -13,33 +13,26 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-import threading
 import zlib
-from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from learngenes import aliases, gene, header, recipe, tensorfile
+from learngenes import aliases, gene, recipe
 from learngenes.errors import BlobExists, BlobNotFound, CorruptLearngene, LearngeneNotFound
-from learngenes.formulas import VERSION
 from learngenes.gene import Manifest
+from learngenes.opened import VARIANTS_BYTES, Files, blob_of
 from learngenes.recent import Recent
 from learngenes.recipe import Recipe
 from learngenes.sizes import Size
 from learngenes.store import Store, check_name
 from learngenes.store.local import LocalStore
-from learngenes.store.memory import MemoryStore
-from learngenes.store.room import BoundedStore
 from learngenes.stream import VirtualFile, assemble
 from learngenes.tensorfile import TensorFile, TensorFiles, Tensors
 
 STARTER = Path(__file__).parent / "starter"
 """The store that ships with the library: the starter learngene."""
 
-KEPT_FILES = 128
-"""Files a catalog keeps open, each with a descriptor."""
 KEPT_MANIFESTS = 1000
-VARIANTS_BYTES = 20 * 10**9
 
 
 class Catalog:
@@ -59,14 +52,20 @@ class Catalog:
         open_bytes: float = math.inf,
     ) -> None:
         self.store = store
-        self._variants: Store = BoundedStore(variants, max_bytes=variants_bytes) if variants else MemoryStore()
-        self._opened: Recent[tuple[str, str], TensorFile] = Recent(KEPT_FILES, weight=open_bytes)
+        self._files = Files(store, variants=variants, variants_bytes=variants_bytes, open_bytes=open_bytes)
         self._manifests: Recent[str, Manifest] = Recent(KEPT_MANIFESTS, weight=KEPT_MANIFESTS)
-        self._locks: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
 
     def names(self) -> list[str]:
         """Names of all learngenes, sorted."""
-        return sorted({key.split("/")[1] for key in self.store.keys("learngenes")})
+        return sorted(self.newest())
+
+    def newest(self) -> dict[str, int]:
+        """The newest version of every learngene, by one look at the store."""
+        found: dict[str, int] = {}
+        for key in self.store.keys("learngenes"):
+            name, version = key.split("/")[1], key.rsplit("/", 1)[1].removesuffix(".json")
+            found[name] = max(int(version) if version.isdecimal() else 0, found.get(name, 0))
+        return found
 
     def versions(self, name: str) -> list[int]:
         """Versions of a learngene, oldest first; empty if there is none of that name."""
@@ -108,6 +107,14 @@ class Catalog:
         """Names that are marked private, whether there is a learngene of that name or not."""
         return frozenset(key.partition("/")[2] for key in self.store.keys("private"))
 
+    def is_private(self, name: str) -> bool:
+        """Whether a name is marked private, there or not."""
+        try:
+            self.store.read(f"private/{check_name(name)}")
+        except BlobNotFound:
+            return False
+        return True
+
     def set_private(self, name: str, private: bool) -> None:
         """Mark a name private, best before its learngene is published, or take the mark away."""
         key = f"private/{check_name(name)}"
@@ -119,17 +126,7 @@ class Catalog:
 
         The first opening reads and checks every byte; the first conversion writes a file once.
         """
-        key = (manifest.weights.sha256, dtype or manifest.dtype)
-        opened = self._opened.get(key)
-        if opened is None:
-            with self._locks[key]:  # of this file alone: opening one learngene does not hold up another
-                opened = self._opened.get(key)
-                if opened is None:
-                    own = key[1] == manifest.dtype
-                    opened = self._verified(manifest) if own else self._converted(manifest, key[1])
-                    self._opened.put(key, opened, weight=len(opened.view))
-            self._locks.pop(key, None)  # whoever waits for it still holds it, and finds the file
-        return opened
+        return self._files.open(manifest, dtype or manifest.dtype)
 
     def tensors(self, manifest: Manifest, dtype: str | None = None) -> Tensors:
         """All that a recipe of this learngene may read: its own tensors, and behind them its parent's."""
@@ -177,7 +174,7 @@ class Catalog:
         pieces: the safetensors file, whose sha256 the manifest states.
         """
         with contextlib.suppress(BlobExists):
-            self.store.create(_blob(manifest.weights.sha256), gene.checked(pieces, manifest))
+            self.store.create(blob_of(manifest), gene.checked(pieces, manifest))
         self.open(manifest)
         key = f"learngenes/{manifest.name}/{manifest.version}.json"
         raw = gene.to_json(manifest)
@@ -222,29 +219,7 @@ class Catalog:
             )
         return manifest
 
-    def _verified(self, manifest: Manifest) -> TensorFile:
-        tensors = TensorFile(self.store.open(_blob(manifest.weights.sha256)))
-        gene.verify(manifest, tensors)
-        return tensors
-
-    def _converted(self, manifest: Manifest, dtype: str) -> TensorFile:
-        """The learngene in another dtype; what an earlier process left is compared with what it should be."""
-        header.item_bytes(dtype)
-        stored = self.open(manifest)
-        key = f"{manifest.weights.sha256}-{dtype.lower()}-{VERSION}"
-        try:
-            self._variants.create(key, tensorfile.convert(stored, dtype))
-        except BlobExists:
-            if not tensorfile.equal(self._variants.open(key), tensorfile.convert(stored, dtype)):
-                self._variants.delete(key)
-                self._variants.create(key, tensorfile.convert(stored, dtype))
-        return TensorFile(self._variants.open(key))
-
 
 def starter() -> Catalog:
     """The learngenes that ship with the library."""
     return Catalog(LocalStore(STARTER))
-
-
-def _blob(sha256: str) -> str:
-    return f"blobs/sha256/{sha256}"

@@ -37,6 +37,11 @@ def die_with_parent() -> None:
         sys.exit(f"learngenes: process {wanted}, which started this work, is gone; so this ends too")
 
 
+def is_watched() -> bool:
+    """Whether somebody set LEARNGENES_PARENT: a worker started this work, and starts it again elsewhere."""
+    return bool(os.environ.get(PARENT))
+
+
 def _ancestors() -> list[str]:
     """Process ids from the parent up."""
     found = []

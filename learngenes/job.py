@@ -179,17 +179,18 @@ def check_teaching(job: LearnJob, *, alpha: float) -> None:
         raise InvalidValue("alpha 0 leaves the ancestor without a part; raise options.alpha or remove [ancestor]")
 
 
-_UNRELATED = ("workers", "checkpoint_minutes", "report_seconds", "license")
+UNRELATED = ("workers", "checkpoint_minutes", "report_seconds")
+"""Options, in any table, that change no result."""
 
 
 def identity(options: object) -> dict[str, Any]:
     """What decides the outcome, flat as `a.b.c` -> JSON value: a checkpoint resumes only under the same one.
 
-    Left out: what changes no result (workers, minutes between checkpoints, seconds between events, licenses).
+    Left out: what changes no result, and licenses, which change none of the tensors.
     """
     flat: dict[str, Any] = {}
     for entry in fields(options):  # type: ignore[arg-type]
-        if entry.name not in _UNRELATED:
+        if entry.name not in (*UNRELATED, "license"):
             _flatten(entry.name, getattr(options, entry.name), flat)
     return flat
 

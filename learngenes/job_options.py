@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -217,3 +219,9 @@ def _within(name: str, value: float, least: float, most: float) -> None:
     if not least <= value <= most:
         limit = f"at least {least}" if most == math.inf else f"within {least}..{most}"
         raise InvalidValue(f"{name} is {limit}, got {value}")
+
+
+def check_once(name: str, values: Sequence[object]) -> None:
+    """InvalidValue if a list names something twice."""
+    if twice := [value for value, count in Counter(values).items() if count > 1]:
+        raise InvalidValue(f"{name} names {twice[0]!r} twice; once is enough")

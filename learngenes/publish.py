@@ -57,18 +57,30 @@ def _next(catalog: Catalog, name: str) -> int:
 def _publish_next(manifest: Manifest, file: TensorFile, catalog: Catalog) -> Manifest:
     """As the first version that nobody else took meanwhile; the other's, if it was the same job's."""
     job = manifest.training.get("job")
-    for attempt in range(ATTEMPTS):
+
+    def offer() -> tuple[Manifest, TensorFile | None]:
         made = replace(manifest, version=_next(catalog, manifest.name))
         # Asked once the version is chosen: what another trainer of this job publishes is seen, or takes that version.
         if job is not None and (other := published_by(job, made.name, catalog=catalog)) is not None:
-            return other
+            return other, None
+        return made, file
+
+    return _first_free(offer, catalog)
+
+
+def _first_free(offer: Callable[[], tuple[Manifest, TensorFile | None]], catalog: Catalog) -> Manifest:
+    """Publish what `offer` gives, which is asked anew while others take its version; without a file it is there."""
+    for attempt in range(ATTEMPTS):
+        manifest, file = offer()
+        if file is None:
+            return manifest
         try:
-            catalog.publish(made, [file.view])
+            catalog.publish(manifest, [file.view])
         except BlobExists:
             if attempt == ATTEMPTS - 1:
                 raise
         else:
-            return made
+            return manifest
     raise AssertionError
 
 
@@ -106,20 +118,16 @@ def publish_measured(manifest: Manifest, quality: Iterable[Quality], *, catalog:
     newer version differs in measurements alone, these are added to it.
     """
     found = list(quality)
-    for attempt in range(ATTEMPTS):
-        newest = newest_of(manifest, catalog)
+
+    def offer() -> tuple[Manifest, TensorFile | None]:
+        newest = newest_of(manifest, catalog)  # of a faster evaluation too: its measurements are kept
         merged = {_subject(old): old for old in newest.quality} | {_subject(new): new for new in found}
         if tuple(merged.values()) == newest.quality:
-            return newest
+            return newest, None
         measured = replace(newest, version=newest.version + 1, quality=tuple(merged.values()))
-        try:
-            catalog.publish(measured, [catalog.open(newest).view])
-        except BlobExists:  # another evaluation was faster: its measurements are kept too
-            if attempt == ATTEMPTS - 1:
-                raise
-        else:
-            return measured
-    raise AssertionError
+        return measured, catalog.open(newest)
+
+    return _first_free(offer, catalog)
 
 
 def newest_of(manifest: Manifest, catalog: Catalog) -> Manifest:

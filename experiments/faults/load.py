@@ -22,7 +22,7 @@ PIECE_BYTES = 1 << 16
 class Load:
     """downloads: at once, of file_bytes each; wrong: how many differ from the file's sha256.
 
-    before_bytes, peak_bytes: anonymous memory of the service. step, steps_meanwhile: the job went on.
+    before_bytes, peak_bytes: anonymous memory of the service. steps_meanwhile: how far the job went on.
     """
 
     downloads: int
@@ -70,7 +70,8 @@ async def _download(url: str) -> str:
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     head = ("POST /initialize HTTP/1.1", f"Host: {address.netloc}", f"Content-Length: {len(BODY)}", "Connection: close")
     writer.write("\r\n".join((*head, "", "")).encode() + BODY)
-    await reader.readuntil(b"\r\n\r\n")
+    answer = await reader.readuntil(b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 "), answer.decode(errors="replace")
     sha256 = hashlib.sha256()
     while piece := await reader.read(PIECE_BYTES):
         sha256.update(piece)

@@ -24,8 +24,8 @@ from learngenes.errors import (
 from learngenes.job import Stopped
 from learngenes.perform.evaluate import CellsFailed, command
 from learngenes.perform.job import perform
-from learngenes.perform.workplace import Outcome, Workplace, leads
-from learngenes.store.opened import open_store
+from learngenes.perform.workplace import Outcome, Workplace, alone, leads
+from learngenes.store.opened import CACHE_BYTES, open_store
 
 CRASHED, REFUSED = 1, 2
 """Exit statuses: the same again may go otherwise; it would not."""
@@ -40,6 +40,19 @@ def arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--run", type=Path, required=True, metavar="DIR", help="checkpoints, events and outcome.json")
     command.add_argument("--store", required=True, metavar="STORE", help=f"where learngenes are and go: {STORE}")
     add_data(command)
+    command.add_argument(
+        "--cache",
+        type=Path,
+        metavar="DIR",
+        help="keep what is fetched from an object store here; several may share it",
+    )
+    command.add_argument(
+        "--cache-bytes",
+        type=int,
+        default=CACHE_BYTES,
+        metavar="N",
+        help="disk that --cache may take (default: %(default)s)",
+    )
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -48,7 +61,8 @@ def run(chosen: argparse.Namespace) -> int:
     Exit status 0 is done, 130 stopped and can be continued, 2 refused; anything else is a crash. In outcome.json stand
     published, aliases and report; or error, or stopped.
     """
-    guard.die_with_parent()
+    if guard.is_watched() or not alone():  # started by hand, it outlives the terminal as any command does
+        guard.die_with_parent()
     try:
         return _run(chosen)
     except (*TRANSIENT, OSError, CellsFailed) as error:
@@ -80,7 +94,7 @@ def _perform(chosen: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """What outcome.json is to say, and the exit status."""
     wanted = _read(chosen.spec)
     id = spec.identify(wanted)
-    catalog = Catalog(open_store(chosen.store))
+    catalog = Catalog(open_store(chosen.store, cache=chosen.cache, cache_bytes=chosen.cache_bytes))
     again = f"learngenes job {id}.json --run RUN --store STORE --data DATA"
     with running(chosen.run) as (report, stop):
         report({"event": "job", "job": id, "kind": spec.kind_of(wanted)})

@@ -14,12 +14,11 @@ import torch
 from torch import nn
 
 from learngenes.budget.curves import LATENCY_MS
-from learngenes.catalog import Catalog, starter
+from learngenes.catalog import Catalog
 from learngenes.evaluation.grid import LATENCY_PASSES, Cell, Result
 from learngenes.families.vit import Geometry
 from learngenes.job import Report, Stopped
 from learngenes.quality import load
-from learngenes.store.opened import open_store
 from learngenes.training.augment import Normalise, TestBatches, seed_process
 from learngenes.training.data import ImageSet, open_images
 from learngenes.training.device import Place, autocast, hardware
@@ -32,12 +31,9 @@ from learngenes.training.vit import choose_attention, describe_input
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Where cells are measured. store: of the learngene, None for those that ship; run: where checkpoints lie.
+    """Where cells are measured. catalog: of the learngene; run: where checkpoints lie. Images are opened once."""
 
-    Images are opened once.
-    """
-
-    store: str | None
+    catalog: Catalog
     data: Path
     run: Path
     place: Place
@@ -45,10 +41,9 @@ class Bench:
 
     def measure(self, cell: Cell, *, report: Report, stop: Callable[[], bool]) -> Result | Stopped:
         """The cell's result; an interrupted tuning goes on from its checkpoint."""
-        catalog = starter() if self.store is None else Catalog(open_store(self.store))
-        manifest = catalog.get(cell.learngene)
+        manifest = self.catalog.get(cell.learngene)
         drop_path = 0.0 if cell.training is None else cell.training.drop_path
-        model = load(cell.recipe, catalog.tensors(manifest), drop_path=drop_path)
+        model = load(cell.recipe, self.catalog.tensors(manifest), drop_path=drop_path)
         geometry = replace(manifest.geometry, classes=cell.recipe.geometry.classes)
         if cell.metric == LATENCY_MS:
             return self._result(self._latency(cell, model, geometry), LATENCY_PASSES)

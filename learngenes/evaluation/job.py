@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from learngenes import config
 from learngenes.errors import InvalidValue, UnknownName
-from learngenes.job_options import DataOptions, TrainingOptions
+from learngenes.job_options import DataOptions, TrainingOptions, check_once
 
 RATE_BATCH = 512
 """Images a step that a learning rate is given for: the authors' code scales it by batch / 512."""
@@ -48,8 +48,7 @@ class EvaluationJob:
                 raise InvalidValue(f"{name} is empty; name at least one of them")
             if wrong := [value for value in values if type(value) is not int or value < least]:
                 raise InvalidValue(f"{name} are whole numbers of at least {least}, got {wrong[0]!r}")
-            if twice := [value for value in values if values.count(value) > 1]:
-                raise InvalidValue(f"{name} names {twice[0]} twice; once is enough")
+            check_once(name, values)
         if any(self.epochs) and self.train is None:
             raise InvalidValue(f"{max(self.epochs)} epochs of tuning need images to train on; add --train")
         for name, options in (("training", TrainingOptions), ("data", DataOptions)):
@@ -59,8 +58,8 @@ class EvaluationJob:
             known = options.__dataclass_fields__
             if unknown := [key for key in getattr(self, name) if key not in known]:
                 raise UnknownName(f"key in [{name}]", unknown[0], known)
-        for epochs in filter(None, self.epochs):
-            self.tuning(epochs, width=1, fused_attention=False)
+        if any(self.epochs):  # what goes with the fewest goes with more
+            self.tuning(min(filter(None, self.epochs)), width=1, fused_attention=False)
 
     def tuning(self, epochs: int, *, width: int, fused_attention: bool) -> TrainingOptions:
         """The recipe at a width: SWS, IJCAI 2024, as in its code: AdamW, cosine to 1e-6, no warm-up, weight decay 0.05.

@@ -20,7 +20,7 @@ from learngenes.gene import Manifest, Quality
 from learngenes.job import Report
 from learngenes.preparation import called
 from learngenes.training.data import open_images
-from learngenes.training.device import Place, hardware
+from learngenes.training.device import by_itself, hardware
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +136,8 @@ def setting(job: EvaluationJob, data: Path) -> Setting:
         batch = job.tuning(max(job.epochs), width=1, fused_attention=False).batch
         if train.n < batch:
             raise BadData(f"{job.train} has {train.n} images, fewer than a batch of {batch}; lower batch in [training]")
-    cuda = torch.cuda.is_available()
-    place = Place(0, 1, torch.device("cuda", 0) if cuda else torch.device("cpu"))
-    return Setting(test, train, "cuda" if cuda else "cpu", hardware(place))
+    place = by_itself()
+    return Setting(test, train, place.device.type, hardware(place))
 
 
 def _facts(source: str, data: Path) -> ImageFacts:

@@ -22,11 +22,13 @@ from typing import Any
 import torch
 
 from learngenes import guard
+from learngenes.catalog import Catalog, starter
 from learngenes.evaluation import grid
 from learngenes.evaluation.cell import Bench, checkpoint
 from learngenes.evaluation.grid import Cell
 from learngenes.job import Report, Stopped
-from learngenes.training.device import Place
+from learngenes.store.opened import open_store
+from learngenes.training.device import Place, by_itself
 
 LEAVING_SECONDS = 60
 """How long a worker may take to end once it has nothing to do."""
@@ -44,13 +46,17 @@ class Desk:
 
     def place(self) -> Place:
         """Where this process computes, from now on."""
-        if torch.cuda.is_available():
-            device = torch.device("cuda", self.index % torch.cuda.device_count())
-            torch.cuda.set_device(device)
-            return Place(0, 1, device)
-        if self.threads:
+        place = by_itself(self.index)
+        if place.device.type == "cuda":
+            torch.cuda.set_device(place.device)
+        elif self.threads:
             torch.set_num_threads(self.threads)
-        return Place(0, 1, torch.device("cpu"))
+        return place
+
+    def bench(self) -> Bench:
+        """Where this process measures; the learngene's store is opened once."""
+        catalog = starter() if self.store is None else Catalog(open_store(self.store))
+        return Bench(catalog, self.data, self.run, self.place())
 
 
 def work(
@@ -171,7 +177,7 @@ def _serve(connection: Connection, desk: Desk, stopping: Any, parent: int) -> No
     guard.die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is asked, and asks us
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    bench = Bench(desk.store, desk.data, desk.run, desk.place())
+    bench = desk.bench()
 
     def stop() -> bool:
         return stopping.is_set() or os.getppid() != parent

@@ -11,7 +11,7 @@ from learngenes.gene import Manifest, Quality
 from learngenes.job import Learned, Stopped
 from learngenes.perform.workplace import Outcome, Workplace, alone, announce, leads
 from learngenes.publish import publish, published_by
-from learngenes.spec import Learn
+from learngenes.spec import Learn, check_private
 from learngenes.tensorfile import TensorFile
 
 
@@ -58,6 +58,7 @@ def _published(spec: Learn, learned: Learned, at: Workplace) -> Manifest:
     if (before := _before(spec, at)) is not None:
         return before
     if spec.private:  # before anything of that name can be seen
+        check_private(spec, catalog)
         catalog.set_private(job.name, True)
     learned = Learned(learned.tensors, learned.facts, at.record(dict(learned.record)), learned.input)
 

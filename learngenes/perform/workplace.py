@@ -47,7 +47,7 @@ class Workplace:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """published: `name@version` each; aliases: those moved, and where to; report: of a tournament."""
+    """published: `name@version` each; aliases: those asked for, and where they point; report: of a tournament."""
 
     published: tuple[str, ...] = ()
     aliases: dict[str, str] = field(default_factory=dict)
@@ -65,10 +65,23 @@ def alone() -> bool:
 
 
 def announce(manifest: Manifest, at: Workplace, *, alias: str | None = None) -> Outcome:
-    """Say that a learngene is published, with its alias moved if that is asked; the outcome of that."""
-    moved = {}
+    """Say that a learngene is published, with its alias moved if that is asked; the outcome of that.
+
+    A job that is done again finds its first version. The alias stays where it points to a newer one of the same job:
+    measurements made that.
+    """
+    aliases = {}
     if alias is not None:
-        at.need_catalog().move_alias(manifest.name, alias, manifest.version)
-        moved[f"{manifest.name}@{alias}"] = manifest.reference
-    at.report({"event": "published", "learngene": manifest.reference, "aliases": moved})
-    return Outcome((manifest.reference,), moved)
+        catalog = at.need_catalog()
+        points_to = catalog.aliases(manifest.name).get(alias, 0)
+        if not (points_to > manifest.version and _same_job(catalog.get(f"{manifest.name}@{points_to}"), manifest)):
+            catalog.move_alias(manifest.name, alias, manifest.version)
+            points_to = manifest.version
+        aliases[f"{manifest.name}@{alias}"] = f"{manifest.name}@{points_to}"
+    at.report({"event": "published", "learngene": manifest.reference, "aliases": aliases})
+    return Outcome((manifest.reference,), aliases)
+
+
+def _same_job(one: Manifest, other: Manifest) -> bool:
+    job = one.training.get("job")
+    return job is not None and job == other.training.get("job")

@@ -1,6 +1,7 @@
 """Jobs as data: what is asked, checked without torch, with one canonical form and a name that follows from it."""
 
-from learngenes.spec.checks import check, check_learn, confine, fitting, pinned
+from learngenes.spec.checks import check, check_learn, check_private, fitting, pinned, replaced
+from learngenes.spec.confinement import confine
 from learngenes.spec.kinds import (
     KINDS,
     Evaluate,
@@ -25,6 +26,7 @@ __all__ = [
     "Tournament",
     "check",
     "check_learn",
+    "check_private",
     "confine",
     "fitting",
     "from_json",
@@ -32,6 +34,7 @@ __all__ = [
     "kind_of",
     "pinned",
     "read",
+    "replaced",
     "table",
     "to_json",
 ]

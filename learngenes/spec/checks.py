@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, replace
-from pathlib import PurePosixPath
-from typing import Any
+from dataclasses import replace
 
 from learngenes import config, gene
 from learngenes.aliases import check_alias
 from learngenes.catalog import Catalog
 from learngenes.errors import InvalidValue, UnknownName
 from learngenes.evaluation.job import EvaluationJob
-from learngenes.families.vit import parameters
 from learngenes.fit_job import FitJob
 from learngenes.gene import Manifest
 from learngenes.initialize import Request
-from learngenes.job import LearnJob, check_teaching
+from learngenes.job import check_teaching
 from learngenes.job_options import Teaching
 from learngenes.preparation import data_options
-from learngenes.publish import check_fit, newest_of
+from learngenes.publish import check_fit, newest_of, published_by
 from learngenes.ready import planned
-from learngenes.spec.kinds import Evaluate, FitSize, Learn, Spec, Tournament
+from learngenes.sizes import Size
+from learngenes.spec.kinds import Evaluate, FitSize, Learn, Spec, Tournament, identify
 from learngenes.tournament.contestants import check_contestants
 from learngenes.tournament.job import TournamentJob
 from learngenes.zoo import METHODS
-
-MOST_WORKERS, MOST_PARAMETERS = 64, 10**10
-"""Processes that a confined job may ask for to prepare its batches, and parameters of the network it trains."""
-
-OPENED_BY_TIMM = ("checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir")
-"""Arguments of timm.create_model that name files, pickles included."""
 
 
 def check(spec: Spec, catalog: Catalog) -> None:
@@ -41,6 +32,8 @@ def check(spec: Spec, catalog: Catalog) -> None:
     match spec:
         case Learn():
             check_learn(spec)
+            if spec.private:
+                check_private(spec, catalog)
         case FitSize(job=job):
             _check_fit_size(job, catalog.get(job.learngene))
         case Evaluate(job=job):
@@ -71,9 +64,41 @@ def check_learn(spec: Learn) -> None:
         raise InvalidValue("measure needs images to measure on: add [data] to the job")
     if spec.measure_widths and not spec.measure:
         raise InvalidValue("measure_widths says where to measure what: add measure, a list of depths")
+    space = method.space(job.geometry, {})
     for depth in spec.measure:
         for width in spec.measure_widths or (job.geometry.width,):
-            method.space(job.geometry, {}).check(depth, width, learngene=job.name)
+            space.check(depth, width, learngene=job.name)
+
+
+def check_private(spec: Learn, catalog: Catalog) -> None:
+    """InvalidValue for a job that would hide what everybody sees: the mark is of the name, so of all its versions."""
+    name = spec.job.name
+    if not catalog.versions(name) or name in catalog.private():
+        return
+    if published_by(identify(spec), name, catalog=catalog) is None:
+        raise InvalidValue(
+            f"private = true would hide learngene {name!r}, which is public; choose another name, or leave it out"
+        )
+
+
+def replaced(spec: Spec, catalog: Catalog) -> str | None:
+    """The learngene for which others would get something else once this job is done; None if there is none.
+
+    A newer version, a size fitted anew and an alias do that; measurements alone do not, nor what this very job
+    published.
+    """
+    match spec:
+        case Learn(job=learning):
+            known = catalog.versions(learning.name)
+            mine = bool(known) and published_by(identify(spec), learning.name, catalog=catalog) is not None
+            return f"{learning.name}@{known[-1]}" if known and not mine else None
+        case FitSize(job=fit):
+            fitted = catalog.fitted(catalog.get(fit.learngene), Size(fit.depth, fit.width))
+            return None if fitted is None or fitted.training.get("job") == identify(spec) else fitted.reference
+        case Evaluate(job=measuring, alias=str(alias)):
+            return f"{catalog.get(measuring.learngene).name}@{alias}"
+        case _:
+            return None
 
 
 def pinned(spec: Spec, catalog: Catalog) -> Spec:
@@ -114,52 +139,6 @@ def _check_evaluate(job: EvaluationJob, catalog: Catalog) -> None:
     for width in job.widths or (None,):
         for depth in job.depths:
             planned(catalog, manifest, Request(depth=depth, width=width))
-
-
-def confine(spec: Spec) -> None:
-    """InvalidValue for what a job from outside may not decide: files outside the image directory, the worker's size."""
-    job: LearnJob | FitJob | EvaluationJob | TournamentJob = spec.job
-    for what, path in _paths(job):
-        inner = PurePosixPath(path)
-        if inner.is_absolute() or ".." in inner.parts or "\\" in path or "\0" in path:
-            raise InvalidValue(f"{what} is a path inside the image directory, without '..', got {path!r}")
-    if isinstance(job, LearnJob | TournamentJob):
-        if (count := parameters(job.geometry)) > MOST_PARAMETERS:
-            raise InvalidValue(f"a network of this geometry has {count:,} parameters, the most are {MOST_PARAMETERS:,}")
-        for name in OPENED_BY_TIMM:
-            if job.ancestor is not None and name in job.ancestor.arguments:
-                raise InvalidValue(f"the ancestor's arguments may not name files, got {name}; give it a checkpoint")
-    for table in _tables(job):
-        if type(workers := table.get("workers", 0)) is int and workers > MOST_WORKERS:
-            raise InvalidValue(f"workers is at most {MOST_WORKERS}, got {workers}")
-
-
-def _paths(job: LearnJob | FitJob | EvaluationJob | TournamentJob) -> Iterator[tuple[str, str]]:
-    """Everything in a job that names a file or a directory."""
-    if isinstance(job, EvaluationJob):
-        sources = {"test": job.test, "train": job.train}
-    else:
-        sources = {} if job.data is None else {"data.train": job.data.train, "data.test": job.data.test}
-    for what, source in sources.items():
-        kind, _, path = (source or "").partition(":")
-        if kind != "digits":
-            yield what, path
-    if isinstance(job, LearnJob | TournamentJob) and job.ancestor is not None and job.ancestor.checkpoint is not None:
-        yield "ancestor.checkpoint", job.ancestor.checkpoint
-    if isinstance(job, FitJob) and isinstance(target := job.options.get("target"), str):
-        yield "options.target", target
-
-
-def _tables(job: object) -> Iterator[dict[str, Any]]:
-    """Every table that may say how many processes prepare batches."""
-    waiting: list[Any] = [asdict(job)]  # type: ignore[call-overload]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            yield value
-            waiting += value.values()
-        elif isinstance(value, list | tuple):
-            waiting += value
 
 
 def fitting(manifest: Manifest, *, depth: int, width: int) -> FitSize | None:

@@ -13,14 +13,12 @@ from learngenes import config
 from learngenes.errors import InvalidValue, UnknownName
 from learngenes.evaluation.job import EvaluationJob
 from learngenes.fit_job import FitJob
-from learngenes.job import LearnJob
+from learngenes.job import UNRELATED, LearnJob
+from learngenes.job_options import check_once
 from learngenes.tournament.job import TournamentJob
 from learngenes.zoo import METHODS
 
 Dtype = Literal["f32", "f16", "bf16"]
-
-UNRELATED = ("workers", "checkpoint_minutes", "report_seconds")
-"""Keys, at any depth, that change no outcome."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +36,10 @@ class Learn:
     measure_widths: tuple[int, ...] = ()
     alias: str | None = None
     private: bool = False
+
+    def __post_init__(self) -> None:
+        check_once("measure", self.measure)
+        check_once("measure_widths", self.measure_widths)
 
 
 @dataclass(frozen=True, slots=True)

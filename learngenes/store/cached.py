@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
 
 from learngenes.errors import CorruptLearngene, StoreUnavailable
 from learngenes.store import Store
 from learngenes.store.local import STAGING
-from learngenes.store.room import make_room, mark_used
+from learngenes.store.room import alone, make_room, mark_used
 from learngenes.tensorfile import Buffer, FileMap
 
 _BLOB = re.compile(r"blobs/sha256/([0-9a-f]{64})")
@@ -110,16 +108,9 @@ class CachedStore:
             staging.unlink(missing_ok=True)
 
     def _keep(self, staging: Path, digest: str, size: int) -> None:
-        with self._alone():
+        with alone(self._directory):
             make_room(self._directory, size, max_bytes=self._max_bytes)
             staging.replace(self._directory / digest)
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Alone among the threads and processes that change what the directory holds."""
-        with (self._directory / ".lock").open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
 
 
 def _map(file: IO[bytes]) -> Buffer:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from learngenes.store import is_key
@@ -14,6 +16,14 @@ from learngenes.tensorfile import FileMap
 
 ABANDONED_SECONDS = 3600
 """A file in the making that was not written to for so long is what a killed process left."""
+
+
+@contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """Alone among the threads and processes that change what the directory holds."""
+    with (directory / ".lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def make_room(directory: Path, size: int, *, max_bytes: int) -> None:
@@ -49,8 +59,17 @@ class BoundedStore(LocalStore):
 
     def create(self, key: str, pieces: Iterable[bytes | memoryview]) -> None:
         """See Store."""
-        super().create(key, pieces)
-        make_room(self.root, 0, max_bytes=max(self._max_bytes, (self.root / key).stat().st_size))
+        size = 0
+
+        def counted() -> Iterator[bytes | memoryview]:
+            nonlocal size
+            for piece in pieces:
+                size += memoryview(piece).nbytes
+                yield piece
+
+        super().create(key, counted())
+        with alone(self.root):
+            make_room(self.root, 0, max_bytes=max(self._max_bytes, size))
 
     def open(self, key: str) -> FileMap | bytes:
         """See Store; this is a use."""

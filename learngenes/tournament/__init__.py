@@ -1,1 +1,1 @@
-"""Methods against each other: one size, the same images, an equal budget, several seeds, ranked."""
+"""Methods against each other: one size, the same images, the same training for every network, several seeds, ranked."""

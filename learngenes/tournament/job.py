@@ -8,7 +8,7 @@ from typing import Any
 from learngenes.errors import InvalidValue, UnknownName
 from learngenes.evaluation.job import EvaluationJob
 from learngenes.families.vit import Geometry
-from learngenes.job_options import AncestorOptions, DataOptions, TrainingOptions
+from learngenes.job_options import AncestorOptions, DataOptions, TrainingOptions, check_once
 from learngenes.sizes import Size
 from learngenes.zoo import METHODS
 
@@ -18,7 +18,8 @@ PREPARED = ("train", "test", "mean", "std", "interpolation", "crop_pct", "licens
 
 @dataclass(frozen=True, slots=True)
 class TournamentJob:
-    """Every method at one size, on the same images, with an equal budget, once for each seed.
+    """Every method at one size, on the same images, with the same training for every network that is trained, once for
+    each seed.
 
     depth, width: of the descendants that are compared. geometry: of the networks that learngenes are learned in, which
     also gives the descendants' images, patches and classes; some methods learn in fewer blocks, see contestants.
@@ -44,9 +45,7 @@ class TournamentJob:
     def __post_init__(self) -> None:
         _ = self.size
         for name in ("seeds", "methods", "learngenes"):
-            values = getattr(self, name)
-            if twice := [value for value in values if values.count(value) > 1]:
-                raise InvalidValue(f"{name} names {twice[0]!r} twice; once is enough")
+            check_once(name, getattr(self, name))
         for method in (*self.methods, *self.options):
             if method not in METHODS:
                 raise UnknownName("method", method, METHODS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
@@ -15,19 +15,36 @@ from learngenes.tournament.job import TournamentJob
 
 
 @dataclass(frozen=True, slots=True)
+class Effort:
+    """What it took to make a learngene, the shared ancestor apart. None: it is not recorded.
+
+    depth, width: of the network that it was learned in. steps, images: of all networks trained for it; an image counts
+    whenever it is shown. fitting_steps, fitting_images: of fitting it to the size, 0 where nothing had to be. seconds:
+    of both. conditions: of a learngene of the store, which was not learned under the tournament's.
+    """
+
+    depth: int
+    width: int
+    steps: int | None
+    images: int | None
+    fitting_steps: int | None
+    fitting_images: int | None
+    seconds: float | None
+    conditions: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One contestant with one seed.
 
-    stored: values in the learngene's file, with those of its parent. steps, seconds: of all training that made the
-    learngene, the shared ancestor's apart; tuning_steps: of the descendant's.
+    stored: values in the learngene's file, with those of its parent. tuning_steps: of the descendant.
     """
 
     contestant: str
     seed: int
     quality: Quality
     stored: int
-    steps: int
-    seconds: float
+    effort: Effort
     tuning_steps: int
 
 
@@ -35,7 +52,7 @@ class Entry:
 class Row:
     """A contestant over all seeds. behind: how far its accuracy is below the best one's, seed by seed.
 
-    steps, seconds, tuning_steps: of one seed, the mean.
+    depth to conditions are as in Effort: of one seed, the mean; so are tuning_steps.
     """
 
     contestant: str
@@ -44,10 +61,16 @@ class Row:
     behind_low: float | None
     behind_high: float | None
     stored: int
-    steps: float
-    seconds: float
+    depth: int
+    width: int
+    steps: float | None
+    images: float | None
+    fitting_steps: float | None
+    fitting_images: float | None
+    seconds: float | None
     tuning_steps: float
     seeds: dict[int, float]
+    conditions: dict[str, Any] | None
 
 
 def rank(entries: Sequence[Entry]) -> list[Row]:
@@ -68,6 +91,7 @@ def _row(name: str, entries: Sequence[Entry], best: Sequence[Entry]) -> Row:
     values = {entry.seed: entry.quality.value for entry in entries}
     apart = [entry.quality.value - values[entry.seed] for entry in best if entry.seed in values]
     low, high = student(apart) if len(set(apart)) > 1 else (None, None)
+    first = entries[0].effort
     return Row(
         contestant=name,
         top1=measured([entry.quality for entry in entries]),
@@ -75,11 +99,23 @@ def _row(name: str, entries: Sequence[Entry], best: Sequence[Entry]) -> Row:
         behind_low=low,
         behind_high=high,
         stored=max(entry.stored for entry in entries),
-        steps=fmean(entry.steps for entry in entries),
-        seconds=fmean(entry.seconds for entry in entries),
+        depth=first.depth,
+        width=first.width,
+        steps=_mean(entry.effort.steps for entry in entries),
+        images=_mean(entry.effort.images for entry in entries),
+        fitting_steps=_mean(entry.effort.fitting_steps for entry in entries),
+        fitting_images=_mean(entry.effort.fitting_images for entry in entries),
+        seconds=_mean(entry.effort.seconds for entry in entries),
         tuning_steps=fmean(entry.tuning_steps for entry in entries),
         seeds=values,
+        conditions=first.conditions,
     )
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """None if one is missing."""
+    known = list(values)
+    return None if None in known else fmean(value for value in known if value is not None)
 
 
 def as_table(
@@ -114,23 +150,30 @@ def as_table(
 def page(report: dict[str, Any]) -> str:
     """The report in Markdown."""
     tuned = f"after {report['tuning_epochs']} epochs of tuning" if report["tuning_epochs"] else "untuned"
-    ancestor = report["ancestor"]
+    ancestor, rows = report["ancestor"], report["rows"]
     lines = [
         f"# Methods at depth {report['depth']}, width {report['width']}",
         "",
         f"Top-1 on {report['test']}, {tuned}, mean over seeds {', '.join(map(str, report['seeds']))}; in brackets the "
         f"95 % interval. Learned from {report['train']}: {report['epochs']} epochs in batches of {report['batch']} for "
-        f"each network that a method trains.",
+        f"every network that is trained. Some methods train several, some none, some learn at the very size compared, "
+        f"and some are fitted to it as well: the columns say what each was given.",
         "",
-        "| | contestant | top-1 | behind the best | steps of learning | seconds | stored values | steps of tuning |",
-        "|---:|---|---:|---:|---:|---:|---:|---:|",
-        *(_line(place, row) for place, row in enumerate(report["rows"], 1)),
+        "| | contestant | learned at depth x width | top-1 | behind the best | steps of learning | images shown "
+        "| steps of fitting | images shown | seconds | stored values | steps of tuning |",
+        "|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+        *(_line(place, row) for place, row in enumerate(rows, 1)),
         "",
-        "`behind the best` is the mean over the seeds of the difference, with its interval where the seeds differ.",
+        "`behind the best` is the mean over the seeds of the difference, with its interval where the seeds differ. "
+        "An image counts whenever it is shown.",
     ]
     if ancestor is not None:
-        spent = f": {ancestor['steps']} steps, {ancestor['seconds']} seconds" if "steps" in ancestor else ""
+        spent = ""
+        if "steps" in ancestor:
+            spent = f": {ancestor['steps']} steps, {ancestor['images']:,} images shown, {ancestor['seconds']} seconds"
         lines += ["", f"The ancestor, {ancestor['architecture']}, is shared and not counted above{spent}."]
+    if of_store := [row for row in rows if row["conditions"] is not None]:
+        lines += ["", "\\* Of the store, learned before and under its own conditions:", "", *map(_conditions, of_store)]
     if report["excluded"]:
         lines += ["", "Not compared:", "", *(f"- {one['name']}: {one['reason']}" for one in report["excluded"])]
     return "\n".join([*lines, "", f"Measured on {report['hardware']}.", ""])
@@ -141,9 +184,23 @@ def _line(place: int, row: dict[str, Any]) -> str:
     behind = f"{100 * row['behind']:.2f}"
     if row["behind_low"] is not None:
         behind += f" ({100 * row['behind_low']:.2f} to {100 * row['behind_high']:.2f})"
+    mark = "" if row["conditions"] is None else " \\*"
+    effort = (_number(row[name]) for name in ("steps", "images", "fitting_steps", "fitting_images"))
     return (
-        f"| {place} | {row['contestant']} "
+        f"| {place} | {row['contestant']}{mark} | {row['depth']} x {row['width']} "
         f"| {100 * top1['value']:.2f} % ({100 * top1['low']:.2f} to {100 * top1['high']:.2f}) "
-        f"| {behind if place > 1 else ''} | {row['steps']:.0f} | {row['seconds']:.1f} | {row['stored']:,} "
-        f"| {row['tuning_steps']:.0f} |"
+        f"| {behind if place > 1 else ''} | {' | '.join(effort)} | {_number(row['seconds'], digits=1)} "
+        f"| {row['stored']:,} | {row['tuning_steps']:.0f} |"
     )
+
+
+def _number(value: float | None, *, digits: int = 0) -> str:
+    return "not recorded" if value is None else f"{value:,.{digits}f}"
+
+
+def _conditions(row: dict[str, Any]) -> str:
+    """How a learngene of the store was learned, as its manifest says."""
+    known = row["conditions"]
+    names = {"train": "images", "train_n": "so many", "epochs": "epochs", "batch": "batch"}
+    facts = (f"{what} {'not recorded' if known[name] is None else known[name]}" for name, what in names.items())
+    return f"- {row['contestant']}: {', '.join(facts)}, ancestor {known['ancestor'] or 'none'}"

@@ -8,10 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from learngenes.catalog import Catalog
-from learngenes.errors import InvalidValue, NeedsLearning
+from learngenes.errors import BadData, InvalidValue, NeedsLearning
 from learngenes.evaluation import grid
 from learngenes.evaluation.cell import Bench, checkpoint
 from learngenes.evaluation.grid import Setting
@@ -26,20 +24,20 @@ from learngenes.ready import planned
 from learngenes.store.local import LocalStore
 from learngenes.tournament import report as reports
 from learngenes.tournament.contestants import Excluded, existing, learnings, shared_ancestor
+from learngenes.tournament.effort import recorded, spent
 from learngenes.tournament.job import TournamentJob
 from learngenes.tournament.report import Entry
 from learngenes.training.checkpoint import progress
-from learngenes.training.device import Place
+from learngenes.training.device import by_itself
 from learngenes.training.session import session
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """Where a tournament is held. store, catalog: of learngenes that exist; run: an existing directory, which keeps
-    what was learned and measured: the same job in it goes on.
+class Venue:
+    """Where a tournament is held. catalog: of learngenes that exist; run: an existing directory, which keeps what was
+    learned and measured: the same job in it, or in a copy, goes on.
     """
 
-    store: str | None
     catalog: Catalog
     run: Path
     data: Path
@@ -47,56 +45,57 @@ class Field:
     stop: Callable[[], bool]
 
 
-def play(job: TournamentJob, field: Field) -> dict[str, Any] | Stopped:
+def play(job: TournamentJob, venue: Venue) -> dict[str, Any] | Stopped:
     """The report, see report.as_table, also as report.md in the run directory. Nothing is published.
 
     InvalidValue if nobody can take part; what one method can't do is said of it in the report.
     """
-    held = _Held(job, field, setting(job.evaluation("every@1", seed=0), field.data))
-    ancestor = held.ancestor()
+    contest = _Contest(job, venue, setting(job.evaluation("every@1", seed=0), venue.data))
+    ancestor = contest.ancestor()
     if isinstance(ancestor, Stopped):
         return ancestor
-    manifests, excluded = existing(job, field.catalog)
+    manifests, excluded = existing(job, venue.catalog)
     entries: list[Entry] = []
     for seed in job.seeds:
-        for method, learning in held.learnings(seed, ancestor, excluded):
-            made = held.learned(f"{method}-seed{seed}", learning)
+        for method, learning in contest.learnings(seed, ancestor, excluded):
+            made = contest.learned(f"{method}-seed{seed}", learning)
             if isinstance(made, Excluded):
                 excluded.append(replace(made, name=method))
                 continue
-            measured = made if isinstance(made, Stopped) else held.measured(method, made, seed, own=True)
+            measured = made if isinstance(made, Stopped) else contest.measured(method, made, seed, own=True)
             if isinstance(measured, Stopped):
                 return measured
             entries.append(measured)
         for manifest in manifests:
-            measured = held.measured(manifest.reference, manifest, seed, own=False)
+            measured = contest.measured(manifest.reference, manifest, seed, own=False)
             if isinstance(measured, Stopped):
                 return measured
             entries.append(measured)
     entries = [entry for entry in entries if entry.contestant not in {one.name for one in excluded}]
     if not entries:
         raise InvalidValue(f"nobody can take part: {'; '.join(f'{one.name}: {one.reason}' for one in excluded)}")
-    table = reports.as_table(job, entries, excluded, ancestor=held.ancestor_record(), hardware=held.setting.hardware)
-    part = field.run / "report.part"
+    table = reports.as_table(
+        job, entries, excluded, ancestor=contest.ancestor_record(), hardware=contest.setting.hardware
+    )
+    part = venue.run / "report.part"
     part.write_text(reports.page(table), "utf-8")
-    part.replace(field.run / "report.md")
+    part.replace(venue.run / "report.md")
     return table
 
 
-class _Held:
+class _Contest:
     """A tournament that is held: its own learngenes, and where descendants are measured."""
 
-    def __init__(self, job: TournamentJob, field: Field, setting: Setting) -> None:
-        self.job, self.field, self.setting = job, field, setting
+    def __init__(self, job: TournamentJob, venue: Venue, setting: Setting) -> None:
+        self.job, self.venue, self.setting = job, venue, setting
+        self.request = Request(depth=job.depth, width=job.width)
         for name in ("cells", "checkpoints"):
-            (field.run / name).mkdir(exist_ok=True)
-        own = field.run / "store"
-        self.own = Catalog(LocalStore(own))
-        cuda = torch.cuda.is_available()
-        place = Place(0, 1, torch.device("cuda", 0) if cuda else torch.device("cpu"))
+            (venue.run / name).mkdir(exist_ok=True)
+        self.own = Catalog(LocalStore(venue.run / "store"))
+        place = by_itself()
         self.benches = {
-            True: Bench(str(own), field.data, field.run, place),
-            False: Bench(field.store, field.data, field.run, place),
+            own: Bench(catalog, venue.data, venue.run, place)
+            for own, catalog in ((True, self.own), (False, venue.catalog))
         }
 
     def ancestor(self) -> AncestorOptions | Stopped | None:
@@ -107,7 +106,7 @@ class _Held:
         run = self._folder("ancestor")
         teaching = LearnJob("ancestor", "selection", job.geometry, data=job.data, ancestor=job.ancestor)
         report = self._labelled("ancestor")
-        with session(teaching, run=run, data=self.field.data, report=report, stop=self.field.stop) as running:
+        with session(teaching, run=run, data=self.venue.data, report=report, stop=self.venue.stop) as running:
             made = running.ancestor()
         if isinstance(made, Stopped):
             return made
@@ -119,8 +118,9 @@ class _Held:
             return None
         record: dict[str, Any] = {"architecture": self.job.ancestor.architecture}
         if self.job.ancestor.training is not None:
-            spent = progress(self.field.run / "ancestor" / "ancestor.safetensors")
-            record |= {"steps": spent.step, "seconds": round(spent.seconds, 1), "accuracy": spent.correct / spent.n}
+            done = progress(self.venue.run / "ancestor" / "ancestor.safetensors")
+            record |= {"steps": done.step, "images": done.images, "seconds": round(done.seconds, 1)}
+            record["accuracy"] = done.correct / done.n
         return record
 
     def learnings(
@@ -134,18 +134,20 @@ class _Held:
 
     def learned(self, name: str, learning: LearnJob) -> Manifest | Excluded | Stopped:
         """The learngene of a method and a seed; fitted to the size if the method has to be."""
-        name = name.replace("_", "-")
+        try:
+            return self._learned(name.replace("_", "-"), learning)
+        except (InvalidValue, BadData) as error:
+            return Excluded(name, str(error))
+
+    def _learned(self, name: str, learning: LearnJob) -> Manifest | Stopped:
         if not self.own.versions(name):
-            try:
-                outcome = LEARNERS[learning.method](
-                    replace(learning, name=name),
-                    run=self._folder(name),
-                    data=self.field.data,
-                    report=self._labelled(name),
-                    stop=self.field.stop,
-                )
-            except InvalidValue as error:
-                return Excluded(name, str(error))
+            outcome = LEARNERS[learning.method](
+                replace(learning, name=name),
+                run=self._folder(name),
+                data=self.venue.data,
+                report=self._labelled(name),
+                stop=self.venue.stop,
+            )
             if isinstance(outcome, Stopped):
                 return outcome
             # Methods that look at no images do not know how these are normalised.
@@ -153,16 +155,14 @@ class _Held:
             publish(replace(learning, name=name), learned, catalog=self.own)
         manifest = self.own.get(name)
         try:
-            planned(self.own, manifest, Request(depth=self.job.depth, width=self.job.width))
+            planned(self.own, manifest, self.request)
         except NeedsLearning:
             return self._fitted(manifest, learning.seed)
-        except InvalidValue as error:
-            return Excluded(name, str(error))
         return manifest
 
     def _fitted(self, manifest: Manifest, seed: int) -> Manifest | Stopped:
         """The learngene, once what the size needs is fitted: by the defaults of fitting, on the training images."""
-        job, field = self.job, self.field
+        job, venue = self.job, self.venue
         fitting = FitJob(
             manifest.reference, job.depth, job.width, job.data, precision=job.training.precision, seed=seed
         )
@@ -171,9 +171,9 @@ class _Held:
             manifest,
             self.own.tensors(manifest),
             run=self._folder(manifest.name),
-            data=field.data,
+            data=venue.data,
             report=self._labelled(manifest.name),
-            stop=field.stop,
+            stop=venue.stop,
         )
         if isinstance(learned, Stopped):
             return learned
@@ -182,36 +182,30 @@ class _Held:
 
     def measured(self, contestant: str, manifest: Manifest, seed: int, *, own: bool) -> Entry | Stopped:
         """A contestant's descendant, tuned and measured, or what the run directory holds of that."""
-        field = self.field
-        catalog = self.own if own else field.catalog
+        venue = self.venue
+        catalog = self.own if own else venue.catalog
         evaluation = self.job.evaluation(manifest.reference, seed=seed)
         (cell,) = grid.cells(evaluation, manifest, catalog, self.setting)
-        folder = field.run / "cells"
+        folder = venue.run / "cells"
         result = grid.read(folder, cell)
         if result is None:
-            if field.stop():
+            if venue.stop():
                 return Stopped(f"the tournament, before {contestant}", 0, 1)
-            made = self.benches[own].measure(cell, report=self._labelled(manifest.name), stop=field.stop)
+            made = self.benches[own].measure(cell, report=self._labelled(manifest.name), stop=venue.stop)
             if isinstance(made, Stopped):
                 return made
             result = made
             grid.write(folder, cell, result)
-            checkpoint(field.run, cell).unlink(missing_ok=True)
-        field.report({"event": "measured", "contestant": contestant, "seed": seed, "top1": result.value})
+            checkpoint(venue.run, cell).unlink(missing_ok=True)
+        venue.report({"event": "measured", "contestant": contestant, "seed": seed, "top1": result.value})
         found = replace(quality(cell, result, ""), seed=seed)
-        steps, seconds = self._spent(manifest, own=own)
-        return Entry(contestant, seed, found, self._stored(cell.learngene, catalog), steps, seconds, result.steps)
+        used = catalog.get(cell.learngene)
+        fitted = None if used == manifest else used
+        effort = spent(manifest, fitted, run=self._folder(manifest.name)) if own else recorded(manifest, fitted)
+        return Entry(contestant, seed, found, self._stored(used, catalog), effort, result.steps)
 
-    def _spent(self, manifest: Manifest, *, own: bool) -> tuple[int, float]:
-        """Steps and seconds of all training that made a learngene, as far as its manifest or checkpoints say."""
-        if not own:
-            return int(manifest.training.get("steps", 0)), float(manifest.training.get("seconds", 0.0))
-        phases = [progress(path) for path in self._folder(manifest.name).glob("*.safetensors")]
-        return sum(phase.step for phase in phases), round(sum(phase.seconds for phase in phases), 1)
-
-    def _stored(self, reference: str, catalog: Catalog) -> int:
+    def _stored(self, manifest: Manifest, catalog: Catalog) -> int:
         """Values in the files that a descendant is made from."""
-        manifest = catalog.get(reference)
         parent = catalog.parent_of(manifest)
         return sum(
             math.prod(tensor.shape)
@@ -221,10 +215,10 @@ class _Held:
         )
 
     def _folder(self, name: str) -> Path:
-        folder = self.field.run / name
+        folder = self.venue.run / name
         folder.mkdir(exist_ok=True)
         return folder
 
     def _labelled(self, contestant: str) -> Report:
         """A report function that says of whom."""
-        return lambda event: self.field.report({"contestant": contestant, **event})
+        return lambda event: self.venue.report({"contestant": contestant, **event})

@@ -1,7 +1,7 @@
 """The state of an optimisation as one safetensors file: no pickle, written whole or not at all.
 
 Tensors `model.<name>`, `ema.<name>` and `optimizer.<index>.<key>` (index in the order of the parameter groups);
-the header's `__metadata__` holds one JSON text: format, step, seconds, accuracy, and the identity of the job.
+the header's `__metadata__` holds one JSON text: format, step, seconds, accuracy, images, and the identity of the job.
 """
 
 from __future__ import annotations
@@ -25,12 +25,16 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """step: number of steps done; seconds: spent in them; correct of n: the last accuracy, n = 0 before the first."""
+    """step: number of steps done; seconds: spent in them; correct of n: the last accuracy, n = 0 before the first.
+
+    images: shown in these steps, each time counted.
+    """
 
     step: int = 0
     seconds: float = 0.0
     correct: int = 0
     n: int = 0
+    images: int = 0
 
 
 def save(

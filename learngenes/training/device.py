@@ -43,6 +43,12 @@ class Place:
                 dist.broadcast(tensor, src=0)
 
 
+def by_itself(index: int = 0) -> Place:
+    """This process alone, on the GPU of this number (of so many as there are) or else on the CPU."""
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return Place(0, 1, torch.device("cuda", index % gpus) if gpus else torch.device("cpu"))
+
+
 @contextmanager
 def joined(*, alone: bool = False) -> Iterator[Place]:
     """This process's place; inside torchrun (which sets WORLD_SIZE) the ranks are connected meanwhile.

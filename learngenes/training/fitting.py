@@ -105,7 +105,7 @@ def fitting(
         for step, (pixels, labels) in loaded(batches, range(progress.step, job.steps), workers=0, place=place):
             loss = _update(task, optimizer, normalise(pixels), labels, learning_rate=rate(step, job))
             now, done, stopping = clock(), step + 1, stop()
-            progress = Progress(done, before + now - began)
+            progress = Progress(done, before + now - began, images=done * batch)
             if done == job.steps or events.silent_since(now) >= REPORT_SECONDS:
                 events.step(done, loss=float(loss), learning_rate=rate(step, job), now=now)
             if stopping or done == job.steps or now - saved >= CHECKPOINT_SECONDS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -104,13 +104,13 @@ def fit(
         learning_rate = rate(step, training, epoch_steps=batches.epoch_steps)
         loss, stopping = _agree(place, update(step, pixels, labels, learning_rate=learning_rate), stop())
         now, done = clock(), step + 1
-        progress = Progress(done, before + now - began, progress.correct, progress.n)
+        progress = replace(progress, step=done, seconds=before + now - began, images=done * training.batch)
         epoch_ends = done % batches.epoch_steps == 0
         if epoch_ends or events.silent_since(now) >= training.report_seconds:
             events.step(done, loss=float(loss), learning_rate=learning_rate, now=now)
         if epoch_ends:
             correct, n = examine(state.kept)
-            progress = Progress(done, before + clock() - began, correct, n)
+            progress = replace(progress, seconds=before + clock() - began, correct=correct, n=n)
             events.epoch(done, correct=correct, n=n, seconds=progress.seconds, now=clock())
         if place.leads and (epoch_ends or stopping or now - saved >= training.checkpoint_minutes * 60):
             state.save(progress)

@@ -14,6 +14,7 @@ with session(job, run=run, data=data, report=report, stop=stop) as running:
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -128,7 +129,7 @@ class Session:
             train=images.train,
             test=images.test,
             seed=self.job.seed + draws,
-            identity={**_identity(self.job), **(identity or {})},
+            identity={**_identity(self.job, data=self.data), **(identity or {})},
             checkpoint=self.run / f"{name}.safetensors",
         )
         return fit(phase, place=self.place, report=self.report, stop=self.stop)
@@ -212,10 +213,17 @@ def label_smoothing(training: TrainingOptions) -> float:
     return 0.0 if mixes(training) else training.label_smoothing
 
 
-def _identity(job: LearnJob) -> dict[str, Any]:
-    """The whole job but its words: renaming a run does not stop it from resuming."""
+def _identity(job: LearnJob, *, data: Path) -> dict[str, Any]:
+    """The whole job but its words: renaming a run does not stop it from resuming.
+
+    The ancestor's checkpoint counts by its bytes: it may move, and another under the same name is another.
+    """
     words = ("name", "license", "data.license", "description")
-    return {key: value for key, value in identity(job).items() if key not in words}
+    found = {key: value for key, value in identity(job).items() if key not in words}
+    if job.ancestor is not None and job.ancestor.checkpoint is not None:
+        with (data / job.ancestor.checkpoint).open("rb") as file:
+            found["ancestor.checkpoint"] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
 
 
 def _silent(event: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import uvicorn
 
-from learngenes.errors import LearngenesError
+from learngenes.errors import InvalidValue, LearngenesError
 from learngenes_service.access import commands
 from learngenes_service.app import create_app
 from learngenes_service.descendants.zerocopy import ZeroCopy
@@ -96,6 +96,8 @@ def main(arguments: list[str] | None = None) -> int:
         with contextlib.suppress(KeyboardInterrupt):
             _run(settings)
         return 0
+    if options.run is _worker and settings.redis_url == NO_QUEUE:
+        return _fail(InvalidValue(f"{PREFIX}REDIS_URL is {NO_QUEUE!r}, and a worker takes jobs from a queue"), 2)
     try:
         options.run(settings, options)
     except (LearngenesError, OSError) as error:

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from starlette.types import ASGIApp
 
 import learngenes
@@ -93,8 +95,10 @@ def create_app(settings: Settings) -> FastAPI:
 
 def _redis(url: str) -> Redis | None:
     """A client that connects when it is first used."""
+    if not url:
+        return None
     silence = REDIS_SILENCE_SECONDS
-    return Redis.from_url(url, socket_timeout=silence, socket_connect_timeout=silence) if url else None
+    return Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_timeout=silence, socket_connect_timeout=silence)
 
 
 def _add_starter(catalog: Catalog) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from typing import Any, cast
 
@@ -16,6 +17,9 @@ from learngenes_service.problems import ProblemResponse, documented
 from learngenes_service.state import Library
 from learngenes_service.telemetry.metrics import Metrics
 
+REDIS_SECONDS = 1.0
+"""Whoever asks whether the service is ready does not wait longer for Redis."""
+
 router = APIRouter(tags=["operations"])
 
 _TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
@@ -28,21 +32,19 @@ async def healthz() -> dict[str, str]:
 
 
 @router.get("/readyz", responses=documented(503))
-def readyz(request: Request) -> Response:
+async def readyz(request: Request) -> Response:
     """Ready: the default learngene is there and every byte of it as promised. Store and Redis are looked at and named.
 
     Without Redis nothing is learned, but everything that is there is served: that is ready.
     """
     library: Library = request.app.state.library
-    store, redis = _store(library), _redis(request.app.state.redis)
-    try:
-        manifest = library.memory.catalog.get(library.default)
-        library.memory.catalog.open(manifest)
-    except (LearngenesError, OSError) as error:
-        return ProblemResponse(
-            503, "not-ready", f"the default learngene can't be served: {error}", store=store, redis=redis
-        )
-    return JSONResponse({"status": "ready", "learngene": manifest.reference, "store": store, "redis": redis})
+    (store, default), redis = await asyncio.gather(
+        asyncio.to_thread(_store, library), _redis(request.app.state.redis, seconds=REDIS_SECONDS)
+    )
+    if isinstance(default, Exception):
+        detail = f"the default learngene can't be served: {default}"
+        return ProblemResponse(503, "not-ready", detail, store=store, redis=redis)
+    return JSONResponse({"status": "ready", "learngene": default, "store": store, "redis": redis})
 
 
 @router.get(
@@ -54,19 +56,27 @@ def metrics(request: Request) -> Response:
     return Response(counted.text(), media_type=CONTENT_TYPE_LATEST)
 
 
-def _store(library: Library) -> str:
+def _store(library: Library) -> tuple[str, str | Exception]:
+    """How the store is, and the default learngene, or why it can't be served."""
+    catalog, store = library.memory.catalog, "ok"
     try:
-        list(itertools.islice(library.memory.catalog.store.keys("learngenes"), 1))
+        list(itertools.islice(catalog.store.keys("learngenes"), 1))
     except (LearngenesError, OSError):
-        return "unreachable"
-    return "ok"
+        store = "unreachable"
+    try:
+        manifest = catalog.get(library.default)
+        catalog.open(manifest)
+    except (LearngenesError, OSError) as error:
+        return store, error
+    return store, manifest.reference
 
 
-def _redis(redis: Redis | None) -> str:
+async def _redis(redis: Redis | None, *, seconds: float) -> str:
+    """How Redis is; looking up the name of its host obeys no timeout of the client."""
     if redis is None:
         return "none"
     try:
-        redis.ping()
-    except (RedisError, OSError):
+        await asyncio.wait_for(asyncio.to_thread(redis.ping), seconds)
+    except (RedisError, OSError):  # TimeoutError too
         return "unreachable"
     return "ok"

@@ -42,7 +42,6 @@ STATUS: dict[type[LearngenesError], int] = {
     errors.BadManifest: 500,
     errors.BadRecipe: 500,
     errors.CorruptLearngene: 500,
-    errors.StoreUnavailable: 503,
     errors.BadData: 500,
     errors.BadCheckpoint: 500,
 }
@@ -149,15 +148,11 @@ class DeclaredSize:
 async def _of_library(request: Request, error: Exception) -> Response:
     assert isinstance(error, LearngenesError)
     status = 404 if isinstance(error, DescendantNotFound) else STATUS[type(error)]
-    if isinstance(error, errors.StoreUnavailable):
-        log.error("%s %s: %s", request.method, request.url.path, error)
-        detail = "the store can't be asked just now; the same request may work later"
-        return ProblemResponse(status, error.code, detail, headers={"retry-after": "5"})
     if status >= 500:
         log.error("%s %s: %s", request.method, request.url.path, error)
         if status == 503:
             detail = "the store of the learngenes can't be asked now; try again, the service's log says why"
-            return ProblemResponse(status, error.code, detail, headers={"Retry-After": RETRY_SECONDS})
+            return ProblemResponse(status, error.code, detail, headers={"retry-after": RETRY_SECONDS})
         return ProblemResponse(status, error.code, "this learngene can't be served; the service's log says why")
     if isinstance(error, UnsupportedSize):
         return ProblemResponse(status, error.code, str(error), **size_facts(error.space, error.nearest))

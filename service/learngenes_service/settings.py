@@ -25,6 +25,9 @@ Scope = Literal["read", "train", "admin"]
 _FOREIGN = {"URL", "CACHE", "KEY", "PARENT"}
 _SIZE = re.compile(r"([0-9]{1,15})([KMGT]?)B?", re.ASCII | re.IGNORECASE)
 _RATE = re.compile(r"[1-9][0-9]{0,8}/(second|minute|hour|day)", re.ASCII)
+_REDIS = re.compile(
+    r"(rediss?://([^@/]*@)?(\[[0-9A-Fa-f:.]+\]|[^:/?#@\s]+)(:[0-9]{1,5})?(/[0-9]*)?|unix://\S+)(\?\S*)?", re.ASCII
+)
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
@@ -95,6 +98,13 @@ class Settings:
         if self.rate and not _RATE.fullmatch(self.rate):
             raise InvalidValue(
                 f"{PREFIX}RATE is a number a second, minute, hour or day such as 600/minute, got {self.rate!r}"
+            )
+
+        if self.redis_url not in ("", NO_QUEUE) and not _REDIS.fullmatch(self.redis_url):
+            begin, at, rest = self.redis_url.rpartition("@")  # a password is not shown
+            raise InvalidValue(
+                f"{PREFIX}REDIS_URL is redis://[:password@]host[:port][/number], rediss:// likewise, unix:///socket or "
+                f"{NO_QUEUE!r}, got {('...' if begin else '') + at + rest!r}"
             )
 
     @property

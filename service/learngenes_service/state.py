@@ -13,6 +13,7 @@ from fastapi import Request as HttpRequest
 from learngenes.catalog import Catalog
 from learngenes.gene import Manifest
 from learngenes.initialize import Request
+from learngenes.spec import Spec, replaced
 from learngenes_service.access.callers import TheCaller
 from learngenes_service.access.private import Marks, PublicCatalog
 from learngenes_service.headers import Answer, answer_to
@@ -66,9 +67,9 @@ class Shelf:
 
         return await asyncio.to_thread(names)
 
-    def shows(self, name: str) -> bool:
-        """Whether the caller may know of a learngene of this name, there or not; reads the store."""
-        return self._sees_private or not self._marks.has(name)
+    def replaced(self, wanted: Spec) -> str | None:
+        """See spec.replaced. Private learngenes count: a name that is taken and not said to be is anybody's."""
+        return replaced(wanted, self._memory.catalog)
 
     async def sha256(self, descendant: Descendant) -> str:
         """sha256 of the weights file: read once, however many ask, then known for ever."""

@@ -5,18 +5,30 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
+from learngenes_service.embedded import supervisor
 
 ROOT = Path(__file__).parents[2]
 DOCKER = ROOT / "docker"
 KUBERNETES = DOCKER / "kubernetes"
 DOCKERFILES = sorted(DOCKER.glob("*.Dockerfile"))
 YAML = [ROOT / "compose.yaml", *sorted(KUBERNETES.rglob("*.yaml"))]
+LONG_GRACE = supervisor.WORKER_SECONDS
+
+
+def tool(name: str, *arguments: str | Path) -> None:
+    """Run a checker of the virtual environment."""
+    program = shutil.which(name, path=str(Path(sys.executable).parent)) or name
+    done = subprocess.run([program, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @dataclass

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -22,7 +23,8 @@ from learngenes.store.opened import open_store
 from learngenes.store.s3 import PART_BYTES, ObjectStore
 
 LARGE = os.urandom(1 << 20) * 20 + b"and a bit"
-KEY = f"blobs/sha256/{hashlib.sha256(LARGE).hexdigest()}"
+DIGEST = hashlib.sha256(LARGE).hexdigest()
+KEY = f"blobs/sha256/{DIGEST}"
 
 
 @pytest.fixture
@@ -30,11 +32,16 @@ def store(s3: bucket.Server) -> ObjectStore:
     return ObjectStore(s3.new())
 
 
-def test_a_large_blob_goes_up_in_parts_and_comes_down_in_pieces(store: ObjectStore) -> None:
-    store.create(KEY, [LARGE[:5], memoryview(LARGE)[5:]])
-    pieces = [len(piece) for piece in store.fetch(KEY)]
+@pytest.mark.parametrize("key", [KEY, f"jobs/state/{'a' * 32}/parts/{DIGEST}"])
+def test_a_large_file_named_by_its_digest_goes_up_in_parts_and_comes_down_in_pieces(
+    s3: bucket.Server, store: ObjectStore, key: str
+) -> None:
+    store.create(key, [LARGE[:5], memoryview(LARGE)[5:]])
+    listing = s3.ask(f"/{bucket.BUCKET}?list-type=2&prefix={store.url.split('/', 3)[3]}")
+    assert re.search(rb"<ETag>[^<]*-3\W", listing)  # of three parts
+    pieces = [len(piece) for piece in store.fetch(key)]
     assert (pieces, sum(pieces)) == ([PART_BYTES, PART_BYTES, len(LARGE) - 2 * PART_BYTES], len(LARGE))
-    opened = store.open(KEY)
+    opened = store.open(key)
     assert isinstance(opened, mmap.mmap)
     assert bytes(opened) == LARGE
 

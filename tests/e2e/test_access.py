@@ -13,8 +13,6 @@ from typing import Any
 import factories
 import httpx
 import pytest
-from cases.jobs import learn
-from cases.queue_servers import start_redis
 from learngenes_client import Client, Unauthorized
 from learngenes_service.access.keys import Keys
 from learngenes_service.app import create_app
@@ -218,26 +216,3 @@ def test_a_page_whose_name_points_here_may_only_read(data: Path, start: Start, k
         for host in ("evil.example", "127.0.0.1.evil.example", "[", "localhost.evil", "[::1", "x[::1]"):
             assert SECRET not in httpx.get(listed, headers={"Host": host}).text
         assert SECRET in httpx.get(listed, headers={"Host": "evil.example"} | bearer(keys["read"])).text
-
-
-def test_a_job_about_something_private_looks_like_one_that_is_not_there(
-    data: Path, keys: dict[str, str], start: Start, tmp_path: Path
-) -> None:
-    with start_redis(tmp_path / "redis") as redis:
-        settings = {"LEARNGENES_REDIS_URL": redis.url, "LEARNGENES_ANONYMOUS": "train"}
-        with start(data, settings=settings) as service, httpx.Client(base_url=service.url) as client:
-            headers = bearer(keys["train"])
-            ids = [
-                client.post("/v1/jobs", json=learn(**facts), headers=headers).json()["id"]
-                for facts in ({"name": SECRET}, {"name": "mine", "private": True}, {"name": "shared"})
-            ]
-            rows = client.get("/v1/jobs").json()["jobs"]
-            assert [row["id"] for row in rows] == ids[2:]
-            assert len(client.get("/v1/jobs", headers=headers).json()["jobs"]) == 3
-            for id in (*ids[:2], "0" * 32):
-                for method, rest in (("GET", ""), ("DELETE", ""), ("GET", "/events"), ("GET", "/log")):
-                    answer = client.request(method, f"/v1/jobs/{id}{rest}")
-                    assert (answer.status_code, answer.json()["code"]) == (404, "job-not-found"), (method, rest)
-                    assert "zz-" not in answer.text
-            seen = client.get(f"/v1/jobs/{ids[0]}", headers=headers)
-            assert (seen.status_code, seen.json()["asked_by"]) == (200, "train")

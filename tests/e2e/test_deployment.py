@@ -10,11 +10,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, cast
 
@@ -51,11 +53,10 @@ class Stack:
             for key, value in compose()["services"][name]["environment"].items()
         }
         return {
-            **image(name).environment,
+            **{key: value.replace("/data", str(self.data)) for key, value in image(name).environment.items()},
             **given,
             "PATH": f"{PROGRAMS}:{os.environ['PATH']}",
             "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
-            "LEARNGENES_DATA": str(self.data),
             "LEARNGENES_HOST": "127.0.0.1",
             "LEARNGENES_PORT": str(self.service_port),
             "LEARNGENES_DEFAULT": "tiny",
@@ -143,22 +144,29 @@ def test_the_service_is_healthy_and_ready(stack: Stack) -> None:
     assert get(f"{stack.url}/readyz")[0] == 200
 
 
-@pytest.mark.skipif(NGINX is None, reason="nginx is not installed; the same bytes without it: test_descendants.py")
-def test_nginx_passes_ranges_ids_and_refusals_through(stack: Stack, tmp_path: Path) -> None:
-    port = free_port()
+def configuration(folder: Path, *, port: int, service_port: int, **also: str) -> Path:
+    """docker/nginx.conf, with ports and paths of this machine. also: what else to put in place of what."""
     text = (DOCKER / "nginx.conf").read_text()
     for ours, here in (
-        ("service:8000", f"127.0.0.1:{stack.service_port}"),
+        ("service:8000", f"127.0.0.1:{service_port}"),
         ("listen 8080", f"listen 127.0.0.1:{port}"),
-        ("/tmp/", f"{tmp_path}/"),
+        ("/tmp/", f"{folder}/"),
         # Docker's DNS is in a container alone.
         ("resolver 127.0.0.11 valid=5s ipv6=off;", ""),
+        *also.items(),
     ):
         assert ours in text
         text = text.replace(ours, here)
-    conf = tmp_path / "nginx.conf"
+    conf = folder / "nginx.conf"
     conf.write_text("daemon off;\n" + text)
-    subprocess.run([str(NGINX), "-t", "-c", str(conf), "-p", str(tmp_path)], check=True, capture_output=True)
+    subprocess.run([str(NGINX), "-t", "-c", str(conf), "-p", str(folder)], check=True, capture_output=True)
+    return conf
+
+
+@pytest.mark.skipif(NGINX is None, reason="nginx is not installed; the same bytes without it: test_descendants.py")
+def test_nginx_passes_ranges_ids_and_refusals_through(stack: Stack, tmp_path: Path) -> None:
+    port = free_port()
+    conf = configuration(tmp_path, port=port, service_port=stack.service_port)
     stack.start("nginx", [str(NGINX), "-c", str(conf), "-p", str(tmp_path)], {})
     front = f"http://127.0.0.1:{port}"
     until(lambda: get(f"{front}/healthz")[0] == 200, stack)
@@ -176,6 +184,46 @@ def test_nginx_passes_ranges_ids_and_refusals_through(stack: Stack, tmp_path: Pa
     assert (status, headers["content-type"]) == (413, "application/problem+json"), "the service's own words"
     assert get(f"{front}/metrics")[0] == 404
     assert get(f"{stack.url}/metrics")[0] == 200
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Answers with whom and what it was told of a request."""
+
+    def do_GET(self) -> None:
+        said = f"{self.headers['X-Forwarded-For']} {self.headers['X-Forwarded-Proto']}".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [("192.0.2.1", b"127.0.0.1 http"), ("127.0.0.1", b"203.0.113.7 https")],
+    ids=["stranger", "named"],
+)
+def test_nginx_believes_who_asks_from_a_proxy_that_is_named_alone(
+    stack: Stack, tmp_path: Path, named: str, told: bytes
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as echo:
+        threading.Thread(target=echo.serve_forever).start()
+        port = free_port()
+        uncommented = {
+            "# set_real_ip_from 192.0.2.1;": f"set_real_ip_from {named};",
+            "# 192.0.2.1 1;": f"{named} 1;",
+        }
+        conf = configuration(tmp_path, port=port, service_port=echo.server_port, **uncommented)
+        stack.start(named, [str(NGINX), "-c", str(conf), "-p", str(tmp_path)], {})
+        front = f"http://127.0.0.1:{port}/"
+        until(lambda: get(front)[0] == 200, stack)
+        # A client said the first, the proxy added the second.
+        forwarded = {"X-Forwarded-For": "198.51.100.1, 203.0.113.7", "X-Forwarded-Proto": "https"}
+        assert get(front, **forwarded)[2] == told
+        echo.shutdown()
 
 
 def test_the_signal_of_its_image_ends_each_in_order(stack: Stack) -> None:

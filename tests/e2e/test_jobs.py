@@ -13,8 +13,12 @@ import httpx
 import pytest
 from cases import jobs
 from cases.faults import Scene
-from cases.queue_servers import start_redis, wait_for_job, workers
+from cases.queue_servers import start_redis, wait_for_job, wait_until, workers
 from factories import catalog, learngene
+from learngenes_service.jobs.board import Board
+from learngenes_service.jobs.queue import Queue
+from learngenes_service.jobs.reconcile import reconcile
+from learngenes_service.jobs.records import Records
 
 from learngenes.store.local import LocalStore
 
@@ -56,15 +60,36 @@ def test_a_job_is_there_once_however_often_it_is_asked_for(api: httpx.Client) ->
 
 def test_a_job_that_waits_is_cancelled_at_once_and_can_be_asked_again(api: httpx.Client, scene: Scene) -> None:
     asked = api.post("/v1/jobs", json=jobs.learn(name="unwanted")).json()
+    # As it is after it was handed back: it has said something, and its run is kept.
+    scene.redis.client.xadd(f"learngenes:events:{asked['id']}-1", {"event": '{"event": "handed-back"}'}, id="5-0")
+    scene.redis.client.set(f"learngenes:log:{asked['id']}-1", "so far")
+    store = LocalStore(scene.data / "store")
+    store.create(f"jobs/state/{asked['id']}/1.json", [b"{}"])
     gone = api.delete(f"/v1/jobs/{asked['id']}")
     assert (gone.status_code, gone.json()["status"]) == (202, "cancelled")
     assert not scene.redis.client.lpos("rq:queue:long", f"{asked['id']}-1")
     assert api.delete(f"/v1/jobs/{asked['id']}").json()["code"] == "job-ended"
     with httpx.stream("GET", f"{api.base_url}/v1/jobs/{asked['id']}/events") as events:
         assert '"status": "cancelled"' in "".join(events.iter_text())
+    scene.redis.client.delete(f"learngenes:events:{asked['id']}-1")
+    page = api.get(f"/v1/jobs/{asked['id']}/events", headers={"accept": "application/json"}).json()
+    assert page["events"] == [{"id": "5-0", "event": "handed-back"}]
+    assert api.get(f"/v1/jobs/{asked['id']}/log").text == "so far"
+    assert list(store.keys("jobs/state")) == []
     again = api.post("/v1/jobs", json=jobs.learn(name="unwanted"))
     assert (again.status_code, again.json()["id"], again.json()["status"]) == (202, asked["id"], "queued")
     api.delete(f"/v1/jobs/{asked['id']}")
+
+
+def test_a_job_of_which_redis_kept_a_stub_alone_is_put_back(api: httpx.Client, scene: Scene) -> None:
+    asked = api.post("/v1/jobs", json=jobs.learn(name="stub")).json()
+    ticket, redis = f"{asked['id']}-1", scene.redis.client
+    redis.delete("rq:queue:long", f"rq:job:{ticket}")
+    redis.hset(f"rq:job:{ticket}", "last_heartbeat", "late")  # as a worker leaves it that did not see Redis emptied
+    board = Board(Records(LocalStore(scene.data / "store")), Queue(scene.redis.url))
+    wait_until(lambda: reconcile(board, wait=lambda seconds: None) or redis.lpos("rq:queue:long", ticket) is not None)
+    assert redis.hget(f"rq:job:{ticket}", "status") == b"queued"
+    api.delete(asked["links"]["self"])
 
 
 def test_the_same_key_and_body_get_the_same_answer_and_the_key_with_another_body_is_refused(api: httpx.Client) -> None:
@@ -124,6 +149,18 @@ def test_a_job_that_can_not_be_is_refused_before_anything_is_queued(
     refused = api.post("/v1/jobs", json=body)
     assert (refused.status_code, refused.json()["code"]) == (404 if code.endswith("not-found") else 422, code)
     assert says in refused.json()["detail"]
+
+
+def test_strangers_follow_a_job_without_its_log_and_nothing_of_it_is_cached(api: httpx.Client) -> None:
+    place = api.post("/v1/jobs", json=jobs.learn(name="seen")).headers["location"]
+    stranger = {"host": "elsewhere.example"}
+    for path in ("/v1/jobs", place, f"{place}/events"):
+        answer = api.get(path, headers=stranger | {"accept": "application/json"})
+        assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    refused = api.get(f"{place}/log", headers=stranger)
+    assert (refused.status_code, refused.json()["code"]) == (401, "unauthorized")
+    assert api.get(f"{place}/log").headers["cache-control"] == "no-store"
+    api.delete(place)
 
 
 def test_a_form_of_a_browser_starts_nothing(api: httpx.Client) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import factories
 import pytest
 from cases import jobs, wave
+from cases.measurements import top1
 from PIL import Image
 
 from learngenes import spec
@@ -21,9 +22,10 @@ from learngenes.job import Stopped
 from learngenes.perform.evaluate import CellsFailed
 from learngenes.perform.job import perform
 from learngenes.perform.workplace import Outcome, Workplace
+from learngenes.publish import publish_measured
 from learngenes.store.local import LocalStore
 
-LEARN = jobs.learn(epochs=40, measure=[2, 3], alias="best", private=True, dtype="f16")
+LEARN = jobs.learn(epochs=20, measure=[2, 3], alias="best", private=True, dtype="f16")
 SENTENCE = {"code": "learngene-not-found", "detail": "no learngene 'nobody' here; none are known"}
 
 pytestmark = pytest.mark.slow
@@ -56,7 +58,7 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     status, outcome = jobs.finish(process, place)
     assert status == 130, (place / "log").read_text()
     assert outcome["stopped"]["phase"] == "auxiliary"
-    assert 0 < outcome["stopped"]["step"] < outcome["stopped"]["steps"] == 200
+    assert 0 < outcome["stopped"]["step"] < outcome["stopped"]["steps"] == 100
     assert not list((place / "store").glob("learngenes/*"))
     status, outcome = jobs.finish(jobs.start(LEARN, place), place)
     assert status == 0, (place / "log").read_text()
@@ -131,6 +133,19 @@ def test_measurements_become_the_next_version_once(learned: Path, tmp_path: Path
     assert [one.depth for one in catalog.get("toy@2").quality] == [2, 3, 4]
     assert catalog.get("toy@2").training["job"] == catalog.get("toy@1").training["job"]
     assert [event["event"] for event in seen].count("cell") == 1
+
+
+def test_a_learning_done_again_leaves_its_alias_on_what_was_measured_since(learned: Path, tmp_path: Path) -> None:
+    shutil.copytree(learned, tmp_path, dirs_exist_ok=True)
+    catalog = Catalog(LocalStore(tmp_path / "store"))
+    measured = publish_measured(catalog.get("toy"), [top1(4, 32, 0.5)], catalog=catalog)
+    catalog.move_alias("toy", "best", measured.version)
+    assert here(LEARN, tmp_path, []) == Outcome(("toy@1",), {"toy@best": "toy@2"})
+    assert catalog.aliases("toy") == {"best": 2}
+    other, raw = factories.learngene(name="toy", version=3)
+    catalog.publish(other, [raw])
+    catalog.move_alias("toy", "best", 3)  # of another job: this one asked for the alias to be its own
+    assert here(LEARN, tmp_path, []) == Outcome(("toy@1",), {"toy@best": "toy@1"})
 
 
 def test_a_failed_cell_is_a_crash_of_the_job_and_nothing_is_published(tmp_path: Path) -> None:

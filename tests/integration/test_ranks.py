@@ -20,8 +20,8 @@ from learngenes.perform.workplace import Outcome, Workplace
 from learngenes.store.local import LocalStore
 from learngenes.training.events import reporting
 
-JOB = jobs.learn(epochs=20, training={"mixup": 0.8, "cutmix": 1.0, "checkpoint_minutes": 0, "learning_rate": 3e-4})
-"""100 steps, each of which leaves a checkpoint."""
+JOB = jobs.learn(epochs=12, training={"mixup": 0.8, "cutmix": 1.0, "checkpoint_minutes": 0, "learning_rate": 3e-4})
+"""60 steps, each of which leaves a checkpoint."""
 
 CLOSE = {"rtol": 1e-5, "atol": 1e-6}
 """Two ranks add up gradients in another order than one: rounding of float32."""
@@ -65,7 +65,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def assert_alike(place: Path, whole: Path) -> None:
     """The same losses, weights and accuracy, to rounding."""
     ours, theirs = losses_of(place), losses_of(whole)
-    assert list(ours) == list(theirs) == list(range(1, 101))
+    assert list(ours) == list(theirs) == list(range(1, 61))
     np.testing.assert_allclose(list(ours.values()), list(theirs.values()), **CLOSE)
     learned, wanted = (load_file(folder / "run" / "learned.safetensors") for folder in (place, whole))
     assert learned.keys() == wanted.keys()
@@ -101,15 +101,15 @@ def test_a_job_goes_on_with_another_number_of_ranks_after_a_kill_a_pause_and_a_s
         assert time.monotonic() < limit, f"ranks {left} outlived torchrun by a second"
         time.sleep(0.02)
 
-    assert alone(tmp_path, stop_at=29) == Stopped("auxiliary", 30, 100)
+    assert alone(tmp_path, stop_at=14) == Stopped("auxiliary", 15, 60)
 
     seen = len(jobs.events(tmp_path))
     stopped = jobs.start(JOB, tmp_path, ranks=2, LEARNGENES_PARENT=here)
-    assert jobs.wait_for("start", tmp_path, stopped, after=seen)["step"] == 30
+    assert jobs.wait_for("start", tmp_path, stopped, after=seen)["step"] == 15
     stopped.send_signal(signal.SIGTERM)
     status, outcome = jobs.finish(stopped, tmp_path)
     assert status == 1  # torchrun's word for any end but the good one; the file says which
-    assert 30 < outcome["stopped"]["step"] < outcome["stopped"]["steps"] == 100
+    assert 15 < outcome["stopped"]["step"] < outcome["stopped"]["steps"] == 60
 
     assert alone(tmp_path) == Outcome(("toy@1",))
     assert_alike(tmp_path, whole)

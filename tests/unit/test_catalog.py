@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -164,7 +165,7 @@ def test_an_opened_file_and_its_conversion_are_shared() -> None:
 def test_a_conversion_is_written_once_and_found_again_by_the_next_process(tmp_path: Path) -> None:
     catalog = factories.catalog(tmp_path, tiny())
     catalog.open(catalog.get("tiny"), "F16")
-    (variant,) = tmp_path.iterdir()
+    (variant,) = tmp_path.glob("*-f16-*")
     before = variant.stat()
     again = Catalog(catalog.store, variants=tmp_path)
     opened = again.open(again.get("tiny"), "F16")
@@ -175,7 +176,7 @@ def test_a_conversion_is_written_once_and_found_again_by_the_next_process(tmp_pa
 def test_conversions_may_be_thrown_away_at_any_time(tmp_path: Path) -> None:
     catalog = factories.catalog(tmp_path, tiny())
     first = catalog.open(catalog.get("tiny"), "F16")
-    next(tmp_path.iterdir()).unlink()
+    next(tmp_path.glob("*-f16-*")).unlink()
     again = Catalog(catalog.store, variants=tmp_path)
     assert bytes(first.view) == bytes(again.open(again.get("tiny"), "F16").view)
 
@@ -185,11 +186,35 @@ def test_conversions_leave_where_they_would_take_too_much_disk(tmp_path: Path) -
     size = len(factories.learngene(stages=(1, 1), width=8, dtype="F16")[1])
     catalog = Catalog(store, variants=tmp_path, variants_bytes=2 * size)
     opened = [catalog.open(catalog.get(name), "F16") for name in "abc"]
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.glob("*-f16-*"))) == 2
     again = Catalog(store, variants=tmp_path, variants_bytes=0)
     for name, file in zip("abc", opened, strict=True):
         assert bytes(again.open(again.get(name), "F16").view) == bytes(file.view)
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(list(tmp_path.glob("*-f16-*"))) == 1
+
+
+def test_a_conversion_that_another_process_deleted_at_once_is_written_again(tmp_path: Path) -> None:
+    catalog = factories.catalog(tmp_path, *(tiny(name=name, seed=seed) for seed, name in enumerate("abcd")))
+    wanted = {name: bytes(catalog.open(catalog.get(name), "F16").view) for name in "abcd"}
+
+    def convert(name: str) -> bool:
+        """Again and again, where there is room for one conversion alone: each deletes the others'."""
+        others = [Catalog(catalog.store, variants=tmp_path, variants_bytes=0) for _ in range(20)]
+        return all(bytes(one.open(one.get(name), "F16").view) == wanted[name] for one in others)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(convert, "abcd"))
+
+
+def test_one_that_could_not_be_opened_leaves_nothing_behind_and_is_opened_once_it_can_be(tmp_path: Path) -> None:
+    store = factories.catalog(None, tiny(), store=LocalStore(tmp_path)).store
+    catalog = Catalog(store)
+    (blob,) = (tmp_path / "blobs" / "sha256").iterdir()
+    hidden = blob.rename(tmp_path / "hidden")
+    with pytest.raises(BlobNotFound):
+        catalog.open(catalog.get("tiny"))
+    hidden.rename(blob)
+    assert catalog.open(catalog.get("tiny")).tensors
 
 
 def test_files_opened_long_ago_are_closed_and_stay_valid_for_those_who_read_them() -> None:

@@ -96,6 +96,15 @@ def test_a_command_that_can_not_be_started_is_one_sentence(capsys: pytest.Captur
     assert "usage: python -m learngenes.guard COMMAND" in capsys.readouterr().err
 
 
+def test_a_job_started_by_hand_outlives_its_terminal_and_one_of_a_worker_or_of_ranks_does_not(tmp_path: Path) -> None:
+    words = ["job", "nowhere.json", "--run", str(tmp_path), "--store", str(tmp_path)]
+    asked = "import ctypes; n = ctypes.c_int(); ctypes.CDLL(None).prctl(2, ctypes.byref(n)); print(n.value)"
+    script = f"from learngenes.__main__ import main; main({words}); {asked}"
+    for environment, dies_by in (({}, "0"), ({"LEARNGENES_PARENT": str(os.getpid())}, "9"), ({"WORLD_SIZE": "2"}, "9")):
+        with start("-c", script, **environment) as child:
+            assert child.communicate(timeout=60)[0].splitlines()[-1] == dies_by
+
+
 def test_the_signal_is_the_one_that_nobody_can_ignore() -> None:
     script = f"import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); {CHILD}"
     wrapped = PARENT.replace(repr(CHILD), repr(script))

@@ -63,7 +63,7 @@ def test_any_choice_of_fields_comes_back(names: set[str], data: st.DataObject) -
     values = {
         "seed": st.integers(0, 1 << 62),
         "dtype": st.sampled_from(["f32", "f16", "bf16"]),
-        "measure": st.lists(st.integers(1, 512)),
+        "measure": st.lists(st.integers(1, 512), unique=True),
         "alias": st.one_of(st.none(), st.text()),
         "private": st.booleans(),
         "license": st.text(st.characters(exclude_categories=["Cs"])),
@@ -129,6 +129,9 @@ def test_what_is_no_job_is_refused(raw: bytes) -> None:
         ("learn", {"options": {"stages": [1, 1], "alfa": 0.0}}, UnknownName, "did you mean 'alpha'"),
         ("learn", {"name": "../x"}, InvalidKey, "can't name a learngene"),
         ("learn", {"measure": 3}, InvalidValue, "measure is a list"),
+        ("learn", {"measure": [2, 3, 2]}, InvalidValue, "measure names 2 twice"),
+        ("learn", {"measure": [2], "measure_widths": [16, 16]}, InvalidValue, "measure_widths names 16 twice"),
+        ("evaluate", {"seeds": [*range(100_000), 7]}, InvalidValue, "seeds names 7 twice"),
         ("fit-size", {"depth": "3"}, InvalidValue, "depth is of type int"),
         ("evaluate", {"epochs": [0, 1]}, InvalidValue, "need images to train on"),
         ("tournament", {"seeds": []}, InvalidValue, "seeds are one or more whole numbers"),

@@ -21,7 +21,9 @@ from learngenes.errors import (
     NeedsLearning,
     UnsupportedSize,
 )
+from learngenes.gene import Parent
 from learngenes.publish import publish_measured
+from learngenes.sizes import Size
 from learngenes.spec import Evaluate, FitSize, Learn, Tournament
 
 
@@ -80,8 +82,16 @@ def test_what_can_be_is_not_refused(kind: str, catalog: Catalog) -> None:
         ("learn", {"ancestor": {"architecture": "vit", "checkpoint": "../x.safetensors"}}),
         *(
             ("learn", {"ancestor": {"architecture": "resnet10t", "arguments": {name: "x"}, "pretrained": True}})
-            for name in ("checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir")
+            for name in ("checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay", "cache_dir", "scriptable")
         ),
+        *(
+            ("learn", {"ancestor": {"architecture": "resnet10t", "arguments": {"depth": value}, "pretrained": True}})
+            for value in ({"a": 1}, [[1]], list(range(17)), "a/b", "x" * 65)
+        ),
+        ("learn", {"ancestor": {"architecture": "local-dir:/x", "pretrained": True}}),
+        ("learn", {"options": {"stages": [1] * 1001, "alpha": 0.0}}),
+        ("learn", {"measure": list(range(1, 66))}),
+        ("learn", {"measure": list(range(1, 65)), "measure_widths": list(range(16, 32))}),
         ("learn", {"training": LEARN["training"] | {"workers": 65}}),
         ("learn", {"geometry": jobs.GEOMETRY | {"depth": 512, "width": 16384}}),
         ("fit-size", {"data": jobs.DATA | {"train": "folder:.."}}),
@@ -89,6 +99,10 @@ def test_what_can_be_is_not_refused(kind: str, catalog: Catalog) -> None:
         ("evaluate", {"test": "parquet:/x.parquet"}),
         ("evaluate", {"train": "parquet:../x.parquet"}),
         ("evaluate", {"training": {"workers": 1000}}),
+        ("evaluate", {"seeds": list(range(65))}),
+        ("evaluate", {"depths": list(range(1, 33)), "seeds": list(range(32))}),
+        ("tournament", {"learngenes": [f"tiny@{version}" for version in range(1, 66)]}),
+        ("tournament", {"seeds": list(range(64)), "learngenes": [f"tiny@{version}" for version in range(1, 9)]}),
         ("tournament", {"data": jobs.DATA | {"train": "folder:/"}}),
         ("tournament", {"tuning": {"workers": 100}, "tuning_epochs": 1}),
         ("tournament", {"ancestor": {"architecture": "vit", "checkpoint": "/x.safetensors"}}),
@@ -99,9 +113,43 @@ def test_a_confined_job_reaches_no_file_outside_the_image_directory_and_has_a_li
 ) -> None:
     spec.confine(spec.read(kind, TABLES[kind]))
     with pytest.raises(
-        InvalidValue, match=r"inside the image directory|workers is at most 64|may not name files|parameters, the most"
+        InvalidValue,
+        match=r"inside the image directory|workers is at most 64|parameters, the most|unknown argument of an "
+        r"ancestor's network|a word, or a list|a name of timm's|at most (64|1,000) entries, got|at most 1,000, got 1,",
     ):
         spec.confine(spec.read(kind, TABLES[kind] | change))
+
+
+def test_only_what_replaces_what_others_get_counts_as_replacing(catalog: Catalog) -> None:
+    def replaced(kind: str, **change: object) -> str | None:
+        return spec.replaced(spec.read(kind, TABLES[kind] | change), catalog)
+
+    assert replaced("learn") is None
+    assert replaced("learn", name="tiny") == "tiny@1"
+    own = spec.read("learn", LEARN | {"name": "tiny", "seed": 5})
+    manifest, raw = factories.learngene(version=2)
+    catalog.publish(replace(manifest, training={"job": spec.identify(own)}), [raw])
+    assert spec.replaced(own, catalog) is None
+    assert replaced("learn", name="tiny", alias="best") == "tiny@2"
+    assert replaced("evaluate") is None
+    assert replaced("evaluate", alias="best") == "tiny@best"
+    assert replaced("tournament") is None
+    fit = {"learngene": "templates@1", "data": jobs.DATA | {"mean": [0.5], "std": [0.5]}}
+    assert replaced("fit-size", **fit) is None
+    parent = catalog.get("templates")
+    child, file = wave.make(name=gene.fitted_name("templates", Size(3, 16)))
+    catalog.publish(replace(child, parent=Parent(parent.reference, gene.digest(parent))), [file])
+    assert replaced("fit-size", **fit) == f"{child.name}@1"
+    assert replaced("fit-size", **fit | {"depth": 2}) is None
+
+
+def test_what_is_public_can_not_be_hidden_by_a_job_of_its_name(catalog: Catalog) -> None:
+    job = spec.read("learn", LEARN | {"name": "tiny", "private": True})
+    with pytest.raises(InvalidValue, match="'tiny', which is public"):
+        spec.check(job, catalog)
+    catalog.set_private("tiny", True)
+    spec.check(job, catalog)
+    spec.check(spec.read("learn", LEARN | {"name": "new", "private": True}), catalog)
 
 
 def test_a_learngene_says_which_job_fits_it_to_a_size_if_it_says_what_it_was_learned_from(catalog: Catalog) -> None:

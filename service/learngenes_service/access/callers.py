@@ -56,9 +56,13 @@ class Access:
         found = _BEARER.fullmatch(given) if given is not None else None
         key = None
         if found is not None:
-            key = self._keys.known(found[1]) or await asyncio.to_thread(self._keys.find, found[1])
-        address = request.client.host if request.client else ""
-        await self._count(request, f"key {key.name}" if key else f"address {network(address)}")
+            key = self._keys.known(found[1])
+        address = network(request.client.host if request.client else "")
+        if found is not None and key is None:
+            # Before the store is asked, and apart: callers without a key leave room for those with one.
+            await self._count(request, f"new keys of {address}")
+            key = await asyncio.to_thread(self._keys.find, found[1])
+        await self._count(request, f"key {key.name}" if key else f"address {address}")
         if key is not None:
             answer_to(request.scope).caller = key.name
             return Caller(key.name, _up_to(key.scope))
@@ -106,24 +110,30 @@ class Needs:
 
     async def __call__(self, caller: TheCaller) -> Caller:
         """The caller; Refusal 401 or 403 if the scope is missing."""
-        if self.scope in caller.scopes:
-            return caller
-        if caller.name is None:
-            raise _unauthorized(f"this needs a key of scope {self.scope!r}, sent as `Authorization: Bearer lgz_...`")
-        raise Refusal(
-            ProblemResponse(
-                403,
-                "forbidden",
-                f"this needs scope {self.scope!r}, key {caller.name!r} has {max(caller.scopes, key=SCOPES.index)!r}",
-                headers={"www-authenticate": f'Bearer error="insufficient_scope", scope="{self.scope}"'},
-                scope=self.scope,
-            )
-        )
+        need(caller, self.scope, what="this")
+        return caller
 
 
 def needs(scope: Scope) -> Needs:
     """For `Depends`: the endpoint is for callers with this scope."""
     return Needs(scope)
+
+
+def need(caller: Caller, scope: Scope, *, what: str) -> None:
+    """Refusal unless the caller has this scope: 401 without a key, 403 with one. what: begins the sentence."""
+    if scope in caller.scopes:
+        return
+    if caller.name is None:
+        raise _unauthorized(f"{what} needs a key of scope {scope!r}, sent as `Authorization: Bearer lgz_...`")
+    raise Refusal(
+        ProblemResponse(
+            403,
+            "forbidden",
+            f"{what} needs scope {scope!r}, key {caller.name!r} has {max(caller.scopes, key=SCOPES.index)!r}",
+            headers={"www-authenticate": f'Bearer error="insufficient_scope", scope="{scope}"'},
+            scope=scope,
+        )
+    )
 
 
 def _host(request: Request) -> str:

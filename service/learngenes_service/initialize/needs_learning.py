@@ -50,7 +50,7 @@ async def learn(
     if job is not None and job.end is not None:
         said = f"{error}; {_came_to_nothing(job)}"
         raise await asyncio.to_thread(_refusal, error, manifest, shelf.catalog, wanted, said)
-    response = await answer(await asyncio.to_thread(_ask, board, wanted, caller), board)
+    response = await answer(await asyncio.to_thread(_ask, board, wanted, caller), board, caller=caller)
     response.status_code = 202
     response.headers["retry-after"] = FOLLOW_SECONDS
     return response

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
 
 from learngenes.spec import Spec
+from learngenes_service.jobs import history
+from learngenes_service.jobs.document import status as status_of
 from learngenes_service.jobs.down import QueueDown
-from learngenes_service.jobs.history import by_time
-from learngenes_service.jobs.job import End, Job
+from learngenes_service.jobs.events import LOG_BYTES, to_keep
+from learngenes_service.jobs.job import OPEN, End, Job, Status
 from learngenes_service.jobs.queue import Queue, Standing
 from learngenes_service.jobs.records import Records
+
+EXAMINED = 200
+"""Jobs that are looked at for one page, whether they are wanted or not."""
 
 log = logging.getLogger("learngenes.service")
 
@@ -50,13 +54,7 @@ class Board:
 
     def standing(self, job: Job) -> Standing | None:
         """Where an open job stands; None if it has ended or the queue can't be asked."""
-        if job.end is not None:
-            return None
-        try:
-            return self.queue.standing(job)
-        except QueueDown as error:
-            log.warning("where job %s stands is not known: %s", job.id, error)
-            return None
+        return self._asker()(job)
 
     def cancel(self, job: Job, *, by: str | None) -> Job:
         """A job that waits is cancelled at once, one that runs as soon as its worker heard of it."""
@@ -69,13 +67,29 @@ class Board:
             log.warning("job %s will be cancelled once the queue can be asked: %s", job.id, error)
         return self.records.get(job.id) or job
 
-    def page(self, wanted: Callable[[Job], bool], *, before: str, limit: int) -> tuple[list[Job], str | None]:
-        """So many wanted jobs, newest first, and what `before` of the next page is."""
-        found: Iterator[tuple[str, Job]] = (
-            (entry, job) for entry, job in by_time(self.records, before=before) if wanted(job)
-        )
-        rows = list(islice(found, limit + 1))
-        return [job for _, job in rows[:limit]], rows[limit - 1][0] if len(rows) > limit else None
+    def page(
+        self, wanted: Callable[[Job], bool], *, status: Status | None, before: str, limit: int
+    ) -> tuple[list[tuple[Job, Standing | None]], str | None]:
+        """At most so many wanted jobs, newest first, where they stand, and what `before` of the next page is.
+
+        Of a page EXAMINED jobs are read at most, so it may have fewer rows though more follow; one of an open status
+        reads open jobs alone.
+        """
+        entries = history.entries(self.records, before=before)
+        if status in OPEN:
+            marked = self.records.marked()
+            entries = [entry for entry in entries if history.ticket(entry) in marked]
+        standing, rows, last = self._asker(), list[tuple[Job, Standing | None]](), None
+        for number, entry in enumerate(entries):
+            if len(rows) == limit or number == EXAMINED:
+                return rows, last
+            last = entry
+            job = history.newest(self.records, entry)
+            if job is not None and wanted(job):
+                stands = standing(job)
+                if status in (None, status_of(job, stands)):
+                    rows.append((job, stands))
+        return rows, None
 
     def log_tail(self, job: Job, *, most_bytes: int) -> bytes:
         """The end of what the job's process printed."""
@@ -86,8 +100,29 @@ class Board:
         except QueueDown:
             return b""
 
+    def _asker(self) -> Callable[[Job], Standing | None]:
+        """Tells where jobs stand: listeners are counted once, and a queue that does not answer is not asked again."""
+        listeners, down = dict[str, int](), False
+
+        def standing(job: Job) -> Standing | None:
+            nonlocal down
+            if job.end is not None or down:
+                return None
+            try:
+                if job.queue not in listeners:
+                    listeners[job.queue] = self.queue.listeners(job.queue)
+                return self.queue.standing(job, listeners=listeners[job.queue])
+            except QueueDown as error:
+                log.warning("where job %s stands is not known: %s", job.id, error)
+                down = True
+                return None
+
+        return standing
+
 
 def end_cancelled(board: Board, job: Job, *, at: float) -> None:
-    """End a job that nobody runs as cancelled."""
-    board.records.end(job, End("cancelled", at))
+    """End a job that nobody runs as cancelled: what it said while it ran is kept, what it would go on from is not."""
+    events, printed = to_keep(board.queue.events(job)), board.queue.log(job)[-LOG_BYTES:]
+    history.drop_state(board.records, job.id)  # before the end, after which it may be asked for again
+    board.records.end(job, End("cancelled", at), events=events, log=printed)
     board.queue.say_ended(job, "cancelled")

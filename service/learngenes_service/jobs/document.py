@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from learngenes_service.jobs.job import Job, Status
+from learngenes_service.jobs.job import End, Job, Status
 from learngenes_service.jobs.queue import Standing
 
 
-def describe(job: Job, standing: Standing | None) -> dict[str, Any]:
-    """All that is said of a job. standing: of an open one; None where the queue can't be asked."""
+def describe(job: Job, standing: Standing | None, *, inside: bool) -> dict[str, Any]:
+    """All that is said of a job. standing: of an open one; None where the queue can't be asked.
+
+    inside: to whom it may be said who asked for it, where it runs, and what it printed.
+    """
     here = f"/v1/jobs/{job.id}"
     attempts, end = job.attempts, job.end
     progress = end.progress if end is not None else standing.progress if standing else None
@@ -21,11 +24,11 @@ def describe(job: Job, standing: Standing | None) -> dict[str, Any]:
         "status": status(job, standing),
         "spec": job.spec,
         "asked": _time(job.ask.time),
-        "asked_by": job.ask.by,
+        "asked_by": job.ask.by if inside else None,
         "started": _time(attempts[0].time) if attempts else None,
         "ended": _time(end.time) if end else None,
         "attempts": len(attempts),
-        "worker": worker,
+        "worker": worker if inside else None,
         "position": standing.position if standing else None,
         "progress": progress,
         "published": [
@@ -34,11 +37,18 @@ def describe(job: Job, standing: Standing | None) -> dict[str, Any]:
         ],
         "aliases": (end.aliases if end else None) or {},
         "report": end.report if end else None,
-        "error": end.error if end else None,
+        "error": error(end, inside=inside),
         "links": {"self": here, "events": f"{here}/events", "log": f"{here}/log"},
     }
     said = hint(job, standing)
     return document | ({"hint": said} if said else {})
+
+
+def error(end: End | None, *, inside: bool) -> dict[str, str] | None:
+    """Why it failed; to others without the end of its log, which stands below the first line."""
+    if end is None or end.error is None or inside:
+        return None if end is None else end.error
+    return {**end.error, "detail": end.error["detail"].partition("\n")[0]}
 
 
 def status(job: Job, standing: Standing | None) -> Status:

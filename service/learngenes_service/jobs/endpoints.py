@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.sse import EventSourceResponse
@@ -13,20 +13,21 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from learngenes import spec
 from learngenes_service.access.callers import Caller, TheCaller, needs
 from learngenes_service.jobs.board import Asked, Board
-from learngenes_service.jobs.document import describe, status
-from learngenes_service.jobs.events import EVENT_ID
+from learngenes_service.jobs.document import describe
+from learngenes_service.jobs.events import EVENT_ID, LOG_BYTES
 from learngenes_service.jobs.following import PAGE_EVENTS
-from learngenes_service.jobs.job import Job
+from learngenes_service.jobs.job import Job, Kind, Status
 from learngenes_service.jobs.keys import claim
 from learngenes_service.jobs.schemas import JobBody, read_cursor, read_job, write_cursor
-from learngenes_service.jobs.sight import TheJobs, hidden, need_json
+from learngenes_service.jobs.sight import TheJobs, hidden, inside, need_inside, need_json, need_right, unshared
 from learngenes_service.problems import ProblemResponse, Refusal, documented
 from learngenes_service.state import Shelf, TheShelf
 
-LOG_BYTES = 32_768
 PAGE_JOBS = 20
+UNKEPT = {"cache-control": "no-store"}
+"""A job changes, and not everybody sees the same of it."""
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[Depends(unshared)])
 
 _OPENAPI = {"requestBody": {"required": True, "content": {"application/json": {"schema": JobBody.model_json_schema()}}}}
 _ANSWERS: dict[int | str, dict[str, Any]] = {
@@ -41,13 +42,12 @@ _EVENTS: dict[int | str, dict[str, Any]] = {
 }
 _TEXT: dict[int | str, dict[str, Any]] = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 
-Kind = Literal["learn", "fit-size", "evaluate", "tournament"]
 Train = Depends(needs("train"))
 
 
 @router.post(
     "",
-    responses=_ANSWERS | documented(404, 409, 413, 415, 422, 503),
+    responses=_ANSWERS | documented(403, 404, 409, 413, 415, 422, 503),
     openapi_extra=_OPENAPI,
     dependencies=[Train],
     response_class=JSONResponse,
@@ -62,49 +62,45 @@ async def post_job(
     """Ask for a job. Its id follows from what it is: the same job is there once, however often it is asked for.
 
     One that failed or was cancelled is begun again. With an Idempotency-Key even that happens once a day.
+    A job that replaces what others get by name needs scope admin: a newer version, a size fitted anew, an alias.
     """
     need_json(request)
     raw = await request.body()
     asked = await asyncio.to_thread(_ask, raw, idempotency_key, caller, shelf, jobs.board)
-    return await answer(asked, jobs.board)
+    return await answer(asked, jobs.board, caller=caller)
 
 
 @router.get("", responses=documented(422, 503))
 async def list_jobs(
     caller: TheCaller,
     jobs: TheJobs,
-    status: Annotated[
-        Literal["queued", "running", "stopping", "finished", "failed", "cancelled"] | None, Query()
-    ] = None,
+    status: Annotated[Status | None, Query()] = None,
     kind: Annotated[Kind | None, Query()] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = PAGE_JOBS,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> JSONResponse:
-    """Jobs, those asked for last first; `next` leads on while there are more."""
+    """Jobs, those asked for last first; `next` leads on, though a page has few rows or none, until it is null."""
     before = "" if cursor is None else read_cursor(cursor)
 
     def page() -> tuple[list[dict[str, Any]], str | None]:
         def wanted(job: Job) -> bool:
-            if kind not in (None, job.kind) or hidden(job, caller, jobs.marks):
-                return False
-            return status is None or _status(job, jobs.board) == status
+            return kind in (None, job.kind) and not hidden(job, caller, jobs.marks)
 
-        found, after = jobs.board.page(wanted, before=before, limit=limit)
-        return [describe(job, jobs.board.standing(job)) for job in found], after
+        found, after = jobs.board.page(wanted, status=status, before=before, limit=limit)
+        return [describe(job, standing, inside=inside(caller)) for job, standing in found], after
 
     rows, after = await asyncio.to_thread(page)
     chosen = {"status": status, "kind": kind, "limit": limit}
     following = "&".join(f"{name}={value}" for name, value in chosen.items() if value is not None)
-    return JSONResponse(
-        {"jobs": rows, "next": f"/v1/jobs?{following}&cursor={write_cursor(after)}" if after is not None else None}
-    )
+    place = f"/v1/jobs?{following}&cursor={write_cursor(after)}" if after is not None else None
+    return JSONResponse({"jobs": rows, "next": place}, headers=UNKEPT)
 
 
 @router.get("/{id}", responses=documented(404, 503))
 async def get_job(id: str, caller: TheCaller, jobs: TheJobs) -> JSONResponse:
     """One job: its spec, how far it is, what came of it."""
     job = await _found(id, caller, jobs)
-    return JSONResponse(await asyncio.to_thread(lambda: describe(job, jobs.board.standing(job))))
+    return JSONResponse(await asyncio.to_thread(_document, job, jobs.board, caller), headers=UNKEPT)
 
 
 @router.delete("/{id}", status_code=202, responses=documented(404, 409, 503), dependencies=[Train])
@@ -116,7 +112,7 @@ async def cancel_job(id: str, caller: TheCaller, jobs: TheJobs) -> JSONResponse:
             ProblemResponse(409, "job-ended", f"job {id} has ended as {job.end.status}; there is nothing to cancel")
         )
     after = await asyncio.to_thread(jobs.board.cancel, job, by=caller.name)
-    return JSONResponse(await asyncio.to_thread(lambda: describe(after, jobs.board.standing(after))), 202)
+    return JSONResponse(await asyncio.to_thread(_document, after, jobs.board, caller), 202, UNKEPT)
 
 
 @router.get("/{id}/events", responses=_EVENTS | documented(404, 422, 503), response_class=Response)
@@ -139,27 +135,28 @@ async def get_events(
         last_event_id = None
     begin = after or last_event_id or "0-0"
     if "application/json" in request.headers.get("accept", ""):
-        page = await jobs.following.page(job, after=begin, limit=limit)
+        page = await jobs.following.page(job, after=begin, limit=limit, inside=inside(caller))
         last = page.events[-1][0] if page.events else begin
         rows = [{"id": name, **event} for name, event in page.events]
         return JSONResponse(
             {"events": rows, "ended": page.ended, "next": f"/v1/jobs/{id}/events?after={last}&limit={limit}"},
-            headers={"vary": "accept"},
+            headers=UNKEPT | {"vary": "accept"},
         )
-    stream: AsyncIterator[bytes] = jobs.following.stream(job, after=begin)
+    stream: AsyncIterator[bytes] = jobs.following.stream(job, after=begin, inside=inside(caller))
     return EventSourceResponse(
         stream, headers={"cache-control": "no-cache", "x-accel-buffering": "no", "vary": "accept"}
     )
 
 
-@router.get("/{id}/log", responses=_TEXT | documented(404, 422, 503), response_class=PlainTextResponse)
+@router.get("/{id}/log", responses=_TEXT | documented(401, 404, 422, 503), response_class=PlainTextResponse)
 async def get_log(
     id: str, caller: TheCaller, jobs: TheJobs, bytes: Annotated[int, Query(ge=1, le=LOG_BYTES)] = LOG_BYTES
 ) -> Response:
-    """The end of what the job's process printed."""
+    """The end of what the job's process printed: for callers with a key, or who may ask for jobs."""
     job = await _found(id, caller, jobs)
+    need_inside(caller)
     tail = await asyncio.to_thread(jobs.board.log_tail, job, most_bytes=bytes)
-    return PlainTextResponse(tail.decode("utf-8", "replace"), headers={"x-content-type-options": "nosniff"})
+    return PlainTextResponse(tail.decode("utf-8", "replace"), headers=UNKEPT | {"x-content-type-options": "nosniff"})
 
 
 def _ask(raw: bytes, key: str | None, caller: Caller, shelf: Shelf, board: Board) -> Asked:
@@ -167,6 +164,7 @@ def _ask(raw: bytes, key: str | None, caller: Caller, shelf: Shelf, board: Board
     spec.confine(wanted)
     spec.check(wanted, shelf.catalog)
     wanted = spec.pinned(wanted, shelf.catalog)
+    need_right(wanted, caller, shelf)
     before = None if key is None else claim(board.records, key, raw, by=caller.name)
     if before is not None:
         job = board.records.get(spec.identify(wanted))
@@ -175,11 +173,11 @@ def _ask(raw: bytes, key: str | None, caller: Caller, shelf: Shelf, board: Board
     return board.ask(wanted, by=caller.name)
 
 
-async def answer(asked: Asked, board: Board) -> JSONResponse:
+async def answer(asked: Asked, board: Board, *, caller: Caller) -> JSONResponse:
     """202 with the job if it was asked for by this, 200 if it was there."""
-    document = await asyncio.to_thread(lambda: describe(asked.job, None if asked.waits else board.standing(asked.job)))
-    headers = {"location": f"/v1/jobs/{asked.job.id}"}
-    return JSONResponse(document, 202 if asked.new else 200, headers)
+    standing = None if asked.waits else await asyncio.to_thread(board.standing, asked.job)
+    headers = UNKEPT | {"location": f"/v1/jobs/{asked.job.id}"}
+    return JSONResponse(describe(asked.job, standing, inside=inside(caller)), 202 if asked.new else 200, headers)
 
 
 async def _found(id: str, caller: Caller, jobs: TheJobs) -> Job:
@@ -192,5 +190,5 @@ async def _found(id: str, caller: Caller, jobs: TheJobs) -> Job:
     return job
 
 
-def _status(job: Job, board: Board) -> str:
-    return status(job, board.standing(job))
+def _document(job: Job, board: Board, caller: Caller) -> dict[str, Any]:
+    return describe(job, board.standing(job), inside=inside(caller))

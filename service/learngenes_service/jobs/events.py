@@ -12,6 +12,9 @@ EVENT_ID = re.compile(r"([0-9]{1,15})-([0-9]{1,9})", re.ASCII)
 STREAM_EVENTS = 10_000
 """The newest events of a job that Redis keeps while it runs, and the store after it."""
 
+LOG_BYTES = 32_768
+"""The end of what a job's process printed: as much is shown while it runs, and kept after it."""
+
 _COUNTED = ("phase", "step", "steps", "loss", "accuracy", "images_per_second", "eta_seconds")
 
 

@@ -9,15 +9,18 @@ import asyncio
 import json
 import logging
 import time
+from bisect import bisect_right
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from redis import RedisError
 from redis import asyncio as redis
 
+from learngenes.recent import Recent
 from learngenes_service.jobs import places
+from learngenes_service.jobs.document import error as error_of
 from learngenes_service.jobs.document import status
 from learngenes_service.jobs.events import of_kept, order
 from learngenes_service.jobs.job import Job
@@ -29,6 +32,10 @@ RECORD_SECONDS = 5.0
 
 HEARTBEAT_SECONDS = 15.0
 PAGE_EVENTS = 500
+KEPT_LISTS, KEPT_BYTES = 8, 16 << 20
+"""Of ended jobs whose events were read last; many pages are asked of each."""
+
+Events: TypeAlias = list[tuple[str, dict[str, Any]]]
 
 log = logging.getLogger("learngenes.service")
 
@@ -37,7 +44,7 @@ log = logging.getLogger("learngenes.service")
 class Page:
     """Events with their ids. ended: none will come after them."""
 
-    events: list[tuple[str, dict[str, Any]]]
+    events: Events
     ended: bool
 
 
@@ -47,6 +54,7 @@ class Following:
     def __init__(self, records: Records, client: redis.Redis) -> None:
         self._records = records
         self._client = client
+        self._recent: Recent[tuple[str, float], Events] = Recent(KEPT_LISTS, weight=KEPT_BYTES)
         self._stopped = False
 
     def stop(self) -> None:
@@ -57,8 +65,12 @@ class Following:
         """Its connections are not needed any more."""
         await self._client.aclose()
 
-    async def page(self, job: Job, *, after: str = "0-0", limit: int = PAGE_EVENTS) -> Page:
-        """The next events after an id."""
+    async def page(self, job: Job, *, after: str, inside: bool, limit: int = PAGE_EVENTS) -> Page:
+        """The next events after an id. inside: see describe."""
+        page = await self._page(job, after, limit)
+        return page if inside else Page([(id, _without_worker(event)) for id, event in page.events], page.ended)
+
+    async def _page(self, job: Job, after: str, limit: int) -> Page:
         events, said = await self._live(job, after, limit)
         if events or (job.end is None and not said):
             return Page(events, ended=said and len(events) < limit and job.end is not None)
@@ -67,15 +79,13 @@ class Following:
             return Page([], ended=True)
         if newest.end is None:
             return Page([], ended=False)
-        kept = of_kept(await asyncio.to_thread(self._records.kept, newest, "events"))
-        rest = [(id, event) for id, event in kept if order(id) > order(after)]
-        return Page(rest[:limit], ended=len(rest) <= limit)
+        return await asyncio.to_thread(self._kept, newest, newest.end.time, after, limit)
 
-    async def stream(self, job: Job, *, after: str) -> AsyncIterator[bytes]:
+    async def stream(self, job: Job, *, after: str, inside: bool) -> AsyncIterator[bytes]:
         """Server-sent events until the job has ended; the last is `end` and tells how."""
         looked = spoken = time.monotonic()
         while not self._stopped:
-            page = await self.page(job, after=after)
+            page = await self.page(job, after=after, inside=inside)
             for id, event in page.events:
                 after = id
                 yield format_sse_event(data_str=json.dumps(event), event=str(event.get("event", "message")), id=id)
@@ -98,17 +108,26 @@ class Following:
         else:
             return
         newest = await asyncio.to_thread(self._records.get, job.id)
-        end = {"status": status(newest, None), "error": newest.end.error if newest.end else None} if newest else {}
+        end = {"status": status(newest, None), "error": error_of(newest.end, inside=inside)} if newest else {}
         yield format_sse_event(data_str=json.dumps(end), event="end", id=after)
 
-    async def _live(self, job: Job, after: str, limit: int) -> tuple[list[tuple[str, dict[str, Any]]], bool]:
+    def _kept(self, job: Job, ended: float, after: str, limit: int) -> Page:
+        events = self._recent.get((job.ticket, ended))
+        if events is None:
+            raw = self._records.kept(job, "events")
+            events = of_kept(raw)
+            self._recent.put((job.ticket, ended), events, weight=len(raw))
+        first = bisect_right(events, order(after), key=lambda entry: order(entry[0]))
+        return Page(events[first : first + limit], ended=len(events) <= first + limit)
+
+    async def _live(self, job: Job, after: str, limit: int) -> tuple[Events, bool]:
         """What Redis has after this id, and whether it says that the job has ended."""
         try:
             rows = await self._client.xrange(places.events(job.ticket), min=f"({after}", count=limit + 1)
         except (TimeoutError, RedisError, OSError) as error:
             log.debug("events of job %s can't be read from Redis: %s", job.id, error)
             return [], False
-        events: list[tuple[str, dict[str, Any]]] = []
+        events: Events = []
         said = False
         for id, fields in cast("list[tuple[bytes, dict[bytes, bytes]]]", rows):
             if b"end" in fields:
@@ -116,3 +135,7 @@ class Following:
             elif len(events) < limit:
                 events.append((id.decode(), json.loads(fields[b"event"])))
         return events, said
+
+
+def _without_worker(event: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in event.items() if name != "worker"}

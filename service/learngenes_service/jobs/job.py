@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-Status = Literal["queued", "running", "stopping", "finished", "failed", "cancelled"]
+Open = Literal["queued", "running", "stopping"]
 Ending = Literal["finished", "failed", "cancelled"]
+Status = Literal[Open, Ending]
 
-STATUSES: tuple[Status, ...] = ("queued", "running", "stopping", "finished", "failed", "cancelled")
+OPEN: tuple[Status, ...] = get_args(Open)
 
-QUEUES = {"fit-size": "short", "evaluate": "short", "learn": "long", "tournament": "long"}
+Kind = Literal["learn", "fit-size", "evaluate", "tournament"]
+
+QUEUES: dict[Kind, str] = {"fit-size": "short", "evaluate": "short", "learn": "long", "tournament": "long"}
 """The queue of each kind of job; workers empty the short one first."""
 
 MOST_CRASHES = 5
 """A job whose process died so often without being asked to is not begun again."""
+
+RESUMABLE_SECONDS = 7 * 86400
+"""The run of a job that failed stays so long, where it ran and in the store: asked again, it goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +34,13 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A worker began. handed_back: it was told to stop and gave the job back; seconds: how long it took, if known."""
+    """A worker began. handed_back: it was told to stop and gave the job back; seconds: None if nobody saw its stop."""
 
     number: int
     time: float
     worker: str
     handed_back: bool = False
-    seconds: float = 0.0
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ class End:
     status: Ending
     time: float
     published: tuple[str, ...] = ()
-    aliases: dict[str, int] | None = None
+    aliases: dict[str, str] | None = None
     report: dict[str, Any] | None = None
     error: dict[str, str] | None = None
     progress: dict[str, Any] | None = None
@@ -55,7 +61,7 @@ class Job:
     """A job and what became of its newest ask. id: follows from the spec; spec: JSON values, every default written."""
 
     id: str
-    kind: str
+    kind: Kind
     spec: dict[str, Any]
     ask: Ask
     attempts: tuple[Attempt, ...] = ()
@@ -76,6 +82,10 @@ class Job:
     def crashes(self) -> int:
         """Attempts that were not handed back: each has ended without an end, or is the one that runs."""
         return sum(not attempt.handed_back for attempt in self.attempts)
+
+    def over(self, *, resumable_since: float) -> bool:
+        """Whether nobody goes on with its run: it has ended, and did not fail since then."""
+        return self.end is not None and (self.end.status != "failed" or self.end.time < resumable_since)
 
     @property
     def can_be_asked_again(self) -> bool:

@@ -23,18 +23,17 @@ from rq.utils import utcparse
 
 from learngenes_service.jobs import clients, places
 from learngenes_service.jobs.down import QueueDown
-from learngenes_service.jobs.job import QUEUES, Job
+from learngenes_service.jobs.events import STREAM_EVENTS
+from learngenes_service.jobs.job import MOST_CRASHES, QUEUES, Job
 
 PERFORM = "learngenes_service.worker.perform.perform"
 NAMES = tuple(dict.fromkeys(sorted(QUEUES.values(), key=("short", "long").index)))
 
-CRASHES = 5
-"""How often RQ hands out a job again whose worker vanished; the records count for themselves."""
-
 ENDED_SECONDS = 600
 """RQ forgets what ended after this: the records tell of it."""
 
-TIDY_SECONDS = 30
+CLEANING_SECONDS = 30
+"""The lock on cleaning goes after this, should who cleans die."""
 
 _CANCELLED_SECONDS = 7 * 86400
 _P = ParamSpec("_P")
@@ -78,7 +77,7 @@ class Queue:
                 job_id=job.ticket,
                 unique=True,
                 job_timeout=-1,
-                retry=rq.Retry(max=CRASHES),
+                retry=rq.Retry(max=MOST_CRASHES),  # of vanished workers; the records count for themselves
                 result_ttl=ENDED_SECONDS,
                 failure_ttl=ENDED_SECONDS,
                 description=f"{job.kind} {job.ticket}",
@@ -122,8 +121,8 @@ class Queue:
         self._redis.expire(places.events(job.ticket), ENDED_SECONDS)
 
     @_asking
-    def standing(self, job: Job) -> Standing:
-        """Where it stands."""
+    def standing(self, job: Job, *, listeners: int) -> Standing:
+        """Where it stands. listeners: to its queue."""
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.lpos(f"rq:queue:{job.queue}", job.ticket)
             pipe.get(places.run(job.id))
@@ -134,14 +133,22 @@ class Queue:
             position=position,
             worker=holder.get("worker") if holder.get("ticket") == job.ticket else None,
             progress=json.loads(progress) if progress else None,
-            listeners=self.listeners(job.queue),
+            listeners=listeners,
         )
 
     @_asking
     def listeners(self, name: str) -> int:
         """Workers that live and listen to a queue."""
         keys = cast("set[bytes]", self._redis.smembers(f"rq:workers:{name}"))
-        return sum(bool(self._redis.exists(key)) for key in keys)
+        return self._redis.exists(*keys) if keys else 0
+
+    @_asking
+    def events(self, job: Job) -> list[tuple[str, dict[str, Any]]]:
+        """What it has said so far, with ids."""
+        rows = cast("list[tuple[bytes, dict[bytes, bytes]]]", self._redis.xrange(places.events(job.ticket)))
+        return [
+            (id.decode(), json.loads(fields[b"event"])) for id, fields in rows[-STREAM_EVENTS:] if b"event" in fields
+        ]
 
     @_asking
     def log(self, job: Job) -> bytes:
@@ -153,7 +160,7 @@ class Queue:
         """Jobs whose workers vanished wait again; workers look after that only now and then, and busy ones never."""
         for name in NAMES:
             lock = self._rq(name).registry_cleaning_key  # RQ's own: done by two at once, a job would wait twice
-            if self._redis.set(lock, "1", nx=True, ex=TIDY_SECONDS):
+            if self._redis.set(lock, "1", nx=True, ex=CLEANING_SECONDS):
                 try:
                     StartedJobRegistry(name, connection=self._redis, serializer="json").cleanup()
                 finally:
@@ -170,15 +177,22 @@ class Queue:
         self._redis.set(places.FILLED, "1")
 
     @contextmanager
-    def alone(self, *, seconds: int) -> Iterator[bool]:
-        """Whether this is the only one that reconciles, for so long at most."""
+    def alone(self, *, seconds: int) -> Iterator[Callable[[], bool]]:
+        """Asked, whether this is the only one that reconciles, for so long from then on."""
         token = uuid4().hex
+
+        def mine() -> bool:
+            if self._redis.set(places.RECONCILING, token, nx=True, ex=seconds):
+                return True
+            if self._redis.get(places.RECONCILING) != token.encode():
+                return False
+            return bool(self._redis.expire(places.RECONCILING, seconds))
+
         try:
-            mine = bool(self._redis.set(places.RECONCILING, token, nx=True, ex=seconds))
             try:
                 yield mine
             finally:
-                if mine and self._redis.get(places.RECONCILING) == token.encode():
+                if self._redis.get(places.RECONCILING) == token.encode():
                     self._redis.delete(places.RECONCILING)
         except RedisError as error:
             raise QueueDown(f"the queue's Redis can't be asked: {error}") from error

@@ -11,10 +11,14 @@ from learngenes.errors import LearngenesError
 from learngenes_service.jobs import history, keys
 from learngenes_service.jobs.board import Board, end_cancelled
 from learngenes_service.jobs.down import QueueDown
-from learngenes_service.jobs.job import Job
+from learngenes_service.jobs.job import RESUMABLE_SECONDS, Job
 
 EVERY_SECONDS = 30.0
 FORGET_SECONDS = 3600.0
+ALONE_SECONDS = 60
+AT_ONCE = 20
+"""So many jobs are put back after one look that they are still missing."""
+
 LOOK_SECONDS = 2.0
 """So often it is looked whether Redis came back, or came back empty, and whether a worker vanished."""
 
@@ -30,26 +34,29 @@ def reconcile(board: Board, *, wait: Callable[[float], None] = time.sleep) -> No
     Those that were to be cancelled and that nobody runs are ended. Replicas take turns. QueueDown if Redis can't be
     asked.
     """
-    with board.queue.alone(seconds=60) as mine:
-        if not mine:
+    with board.queue.alone(seconds=ALONE_SECONDS) as mine:
+        if not mine():
             return
-        missing = _missing(board)
-        for job in board.records.open():
+        jobs = list(board.records.open())
+        missing = board.queue.missing(jobs)
+        for job in jobs:
             if job.cancelled and board.queue.withdraw(job):  # whoever cancelled it was cut
                 end_cancelled(board, job, at=board.records.now())
         if missing:
             wait(SURE_SECONDS)
-            again = {job.ticket for job in _missing(board)}
-            for job in missing:
-                if job.ticket in again:
-                    _put_back(board, job)
+        for start in range(0, len(missing), AT_ONCE):
+            if not mine():
+                return
+            for job in board.queue.missing(missing[start : start + AT_ONCE]):
+                _put_back(board, job)
         board.queue.mark_filled()
 
 
 def forget(board: Board, *, keep_seconds: float) -> None:
     """Drop what ended long ago."""
-    for id in history.forget(board.records, asked_before=board.records.now() - keep_seconds):
+    for id in history.forget(board.records, ended_before=board.records.now() - keep_seconds):
         log.info("job %s is forgotten", id)
+    history.drop_states(board.records, ended_before=board.records.now() - RESUMABLE_SECONDS)
     keys.forget(board.records)
 
 
@@ -78,10 +85,6 @@ async def keep_reconciled(board: Board, *, keep_seconds: float) -> None:
             log.warning("the records of jobs can't be read: %s", error, exc_info=not known)
             due = time.monotonic() + EVERY_SECONDS
         await asyncio.sleep(LOOK_SECONDS)
-
-
-def _missing(board: Board) -> list[Job]:
-    return board.queue.missing(list(board.records.open()))
 
 
 def _put_back(board: Board, job: Job) -> None:

@@ -70,14 +70,15 @@ class Records:
         if known is not None and not known.can_be_asked_again:
             return known, False
         number = 1 + max((n for what, n, _ in self._names(id) if what in ("ask", "end")), default=0)
-        with contextlib.suppress(BlobExists):
-            self.store.create(f"jobs/records/{id}/spec.json", [spec.to_json(wanted)])
-        with contextlib.suppress(BlobExists):
-            self._write(f"jobs/open/{id}-{number}.json", {"time": round(self._clock(), 6), "by": by})
-        self._finish_asking(id, number)
-        job = self.get(id)
-        assert job is not None
-        return job, True
+        while True:
+            with contextlib.suppress(BlobExists):
+                self.store.create(f"jobs/records/{id}/spec.json", [spec.to_json(wanted)])
+            with contextlib.suppress(BlobExists):
+                self._write(f"jobs/open/{id}-{number}.json", {"time": round(self._clock(), 6), "by": by})
+            self._finish_asking(id, number)
+            job = self.get(id)
+            if job is not None:  # its spec may just have been forgotten, with an ask of long ago
+                return job, True
 
     def open(self) -> Iterator[Job]:
         """Jobs that have not ended, oldest first; what was cut short at asking or at ending is completed."""
@@ -87,6 +88,16 @@ class Records:
             if found and (job := self._settled(found[1], int(found[2]))):
                 jobs.append(job)
         yield from sorted(jobs, key=lambda job: job.ask.time)
+
+    def marked(self) -> frozenset[str]:
+        """Tickets of the jobs that have not ended, as their marks tell; it reads none of them."""
+        return frozenset(key.rsplit("/", 1)[1].removesuffix(".json") for key in self.store.keys("jobs/open"))
+
+    def asked_after(self, id: str, number: int) -> bool:
+        """Whether it was asked for, or is being asked for, after the ask of this number."""
+        asks = [n for what, n, _ in self._names(id) if what == "ask"]
+        marks = [found for ticket in self.marked() if (found := TICKET.fullmatch(ticket)) and found[1] == id]
+        return any(n > number for n in asks) or any(int(found[2]) > number for found in marks)
 
     def start(self, job: Job, *, worker: str) -> Attempt:
         """Attempt number k begins."""
@@ -140,7 +151,10 @@ class Records:
                 self._delete(f"jobs/open/{id}-{number}.json")
                 return None
             self._finish_asking(id, number)
-        return self.get(id)
+        job = self.get(id)
+        if job is None and not self._exists(f"jobs/records/{id}/spec.json"):  # forgotten while it was asked for
+            self._delete(f"jobs/open/{id}-{number}.json")
+        return job
 
     def _finish_asking(self, id: str, number: int) -> None:
         try:

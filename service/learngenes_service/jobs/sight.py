@@ -7,12 +7,15 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from learngenes_service.access.callers import Caller
+from learngenes.spec import Spec
+from learngenes_service.access.callers import Caller, TheCaller, need
 from learngenes_service.access.private import Marks
+from learngenes_service.headers import answer_to
 from learngenes_service.jobs.board import Board
 from learngenes_service.jobs.following import Following
 from learngenes_service.jobs.job import Job
 from learngenes_service.problems import ProblemResponse, Refusal
+from learngenes_service.state import Shelf
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,37 @@ def hidden(job: Job, caller: Caller, marks: Marks) -> bool:
         return False
     names = {job.spec.get("name"), job.spec.get("learngene"), *(job.spec.get("learngenes") or ())}
     about = {name.partition("@")[0] for name in names if isinstance(name, str)}
-    return job.spec.get("private") is True or any(marks.has(name) for name in about)
+    return job.spec.get("private") is True or any(marks.hides(name) for name in about)
+
+
+def need_right(wanted: Spec, caller: Caller, shelf: Shelf) -> None:
+    """Refusal unless the caller may replace what others get by name: train adds what is new, admin may do both."""
+    if "admin" not in caller.scopes and (reference := shelf.replaced(wanted)):
+        need(caller, "admin", what=f"a job that replaces {reference}")
+
+
+def inside(caller: Caller) -> bool:
+    """Whether this caller may know who asked for a job, which worker runs it, and what it prints."""
+    return caller.name is not None or "train" in caller.scopes
+
+
+def need_inside(caller: Caller) -> None:
+    """Refusal for callers who are not."""
+    if not inside(caller):
+        raise Refusal(
+            ProblemResponse(
+                401,
+                "unauthorized",
+                "what a job prints is for callers with a key, sent as `Authorization: Bearer lgz_...`",
+                headers={"www-authenticate": 'Bearer realm="learngenes"'},
+            )
+        )
+
+
+async def unshared(request: Request, caller: TheCaller) -> None:
+    """What this caller sees of jobs is not for caches that others share."""
+    if caller.sees_private:
+        answer_to(request.scope).private = True
 
 
 def need_json(request: Request) -> None:

@@ -12,8 +12,6 @@ from structlog.typing import Processor
 from learngenes_service.settings import Settings
 
 REQUEST = "request_id"
-JOB = "job_id"
-"""Bind it with `structlog.contextvars.bound_contextvars(job_id=...)`."""
 
 
 def set_up(settings: Settings, *, out: TextIO | None = None) -> None:

@@ -66,10 +66,12 @@ class Backup:
         (self._run / HERE).write_text(str(number))
         return True
 
-    def after_checkpoint(self) -> None:
-        """Keep the run as it is, if it was not kept within the last minute."""
-        if self._sent is None or self._clock() - self._sent >= EVERY_SECONDS:
-            self.begin()
+    def after_checkpoint(self) -> bool:
+        """Keep the run as it is, if it was not kept within the last minute; whether that has begun."""
+        if self.busy() or (self._sent is not None and self._clock() - self._sent < EVERY_SECONDS):
+            return False
+        self.begin()
+        return True
 
     def begin(self) -> None:
         """Keep the run as it is, in a thread; one at a time."""

@@ -25,7 +25,10 @@ RECORD_SECONDS = 15.0
 """So often the store is asked whether the job was cancelled, in case Redis lost that."""
 
 STOP_SECONDS = 100.0
-"""A process that is told to stop gets so long for its checkpoint; containers get 120 seconds."""
+"""A process that is told to stop gets so long for its checkpoint."""
+
+HAND_BACK_SECONDS = 110.0
+"""A worker that is told to stop has handed its job back after this, kept in the store or not: containers get 120."""
 
 CANCEL_SECONDS = 3.0
 
@@ -60,6 +63,7 @@ class Execution:
         self._backup = None if is_directory(settings.store) else Backup(store, job.id, self._run)
         self._why: Why | None = None
         self._limit = ""
+        self._told_at: float | None = None
         self._checkpoints = 0
 
     def perform(self) -> bool:
@@ -71,6 +75,7 @@ class Execution:
         attempt = self._records.start(self._job, worker=self._worker)
         begun = time.monotonic()
         self._pump.say({"time": _now(), "event": "attempt", "attempt": attempt.number, "worker": self._worker})
+        self._pump.carry()
         status = self._train()
         return self._conclude(attempt, status, seconds=time.monotonic() - begun)
 
@@ -80,7 +85,7 @@ class Execution:
             self._end(End("cancelled", _now()))
             return True
         if self._job.crashes > MOST_CRASHES:
-            self._end(self._crashed("its worker vanished"))
+            self._end(self._crashed("its worker vanished"), resumable=True)
             return True
         return False
 
@@ -88,8 +93,7 @@ class Execution:
         """The exit status of the process, None if it was killed by us."""
         (self._run / "outcome.json").unlink(missing_ok=True)
         _write(self._run / "spec.json", {"kind": self._job.kind, "spec": self._job.spec})
-        spent = sum(attempt.seconds for attempt in self._job.attempts)
-        limits = Limits(self._settings, self._run, spent_seconds=spent)
+        limits = Limits(self._settings, self._run, spent_seconds=sum(map(self._seconds, self._job.attempts)))
         if sentence := limits.broken():
             self._why, self._limit = "limit", sentence
             return None
@@ -121,7 +125,7 @@ class Execution:
         """Why the process has to stop now, if it has to."""
         if not self._pump.hold():
             return "lost"
-        if self._told():
+        if self._stopping() is not None:
             return "stopped"
         self._limit = limits.broken() or ""
         return "limit" if self._limit else None
@@ -129,10 +133,8 @@ class Execution:
     def _carry(self) -> None:
         """What the job says, on its way; after a checkpoint the run is kept."""
         self._pump.carry()
-        if self._backup is not None:
-            checkpoints = sum(event.get("event") == "checkpoint" for _, event in self._pump.events())
-            if checkpoints > self._checkpoints:
-                self._backup.after_checkpoint()
+        checkpoints = self._pump.checkpoints
+        if self._backup is not None and checkpoints > self._checkpoints and self._backup.after_checkpoint():
             self._checkpoints = checkpoints
 
     def _conclude(self, attempt: Attempt, status: int | None, *, seconds: float) -> bool:
@@ -153,11 +155,13 @@ class Execution:
             self._end(End("failed", _now(), error={"code": "refused", "detail": self._said("the job was refused")}))
             return True
         if self._why == "limit":
+            self._keep()
             self._end(End("failed", _now(), error={"code": "limit", "detail": self._limit}), resumable=True)
             return True
         handed_back = self._why is not None or "stopped" in outcome
         self._records.stop(self._job, attempt, handed_back=handed_back, seconds=seconds)
         if not handed_back and self._job.crashes + 1 > MOST_CRASHES:
+            self._keep()
             self._end(self._crashed(f"its process ended with exit status {status}"), resumable=True)
             return True
         event = {"time": _now(), "event": "handed-back" if handed_back else "crashed", "attempt": attempt.number}
@@ -170,15 +174,32 @@ class Execution:
         self._pump.carry()
         if self._backup is None or self._why == "lost":
             return
-        while self._backup.busy():
-            self._rest()
+        self._wait_for(self._backup)
         self._backup.begin()
-        while self._backup.busy():
-            self._rest()
+        self._wait_for(self._backup)
+        if self._backup.busy():  # its thread ends with this process
+            log.warning("the run of job %s is not kept in the store this time: there is no time left", self._job.id)
 
-    def _rest(self) -> None:
-        self._pump.hold()
-        time.sleep(TICK_SECONDS)
+    def _wait_for(self, backup: Backup) -> None:
+        """Until it is done, or until this worker has to end."""
+        while backup.busy():
+            told = self._stopping()
+            if told is not None and time.monotonic() - told >= HAND_BACK_SECONDS:
+                return
+            self._pump.hold()
+            time.sleep(TICK_SECONDS)
+
+    def _stopping(self) -> float | None:
+        """Since when this worker is to stop."""
+        if self._told_at is None and self._told():
+            self._told_at = time.monotonic()
+        return self._told_at
+
+    def _seconds(self, attempt: Attempt) -> float:
+        """How long an attempt took: one that was killed until it said something last."""
+        if attempt.seconds is not None:
+            return attempt.seconds
+        return max(0.0, self._pump.heard.get(attempt.number, 0.0) - attempt.time)
 
     def _crashed(self, how: str) -> End:
         detail = self._said(f"the job was begun {MOST_CRASHES + 1} times and {how} each time")
@@ -186,7 +207,7 @@ class Execution:
 
     def _said(self, what: str) -> str:
         tail = self._pump.log_tail()[-2000:].decode("utf-8", "replace").strip()
-        return f"{what}; the end of its log:\n{tail}"
+        return f"{what}\nThe end of its log:\n{tail}"
 
     def _end(self, end: End, *, resumable: bool = False) -> None:
         """The end is recorded with what was said, then the run goes; one that may be asked again stays for a week."""

@@ -1,7 +1,7 @@
 """RQ's worker, hardened: nothing that it starts outlives it, and what it is told to stop is handed back.
 
 Tried on RQ 3.0. A dead worker's job is given away `lease_seconds` after its last sign of life, by whoever looks next:
-the service every half minute, an idle worker every quarter.
+the service every two seconds, an idle worker every quarter of a minute.
 """
 
 from __future__ import annotations

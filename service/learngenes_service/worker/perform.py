@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import signal
@@ -26,7 +25,7 @@ from learngenes_service.jobs.records import Records
 from learngenes_service.settings import from_environment
 from learngenes_service.worker.execution import Execution
 from learngenes_service.worker.pump import Pump
-from learngenes_service.worker.runs import sweep
+from learngenes_service.worker.runs import locked, sweep
 
 PATIENCE_SECONDS = 5.0
 """Somebody else who runs the job gets so long to be done with it."""
@@ -47,7 +46,7 @@ def perform(id: str, ask: int) -> Retry | None:
 
     signal.signal(signal.SIGTERM, hear)
     settings = from_environment(os.environ)
-    store = open_store(settings.store)
+    store = open_store(settings.store, cache=settings.data / "cache", cache_bytes=settings.cache_bytes)
     records = Records(store)
     job = _open(records, id, ask)
     if job is None:
@@ -95,7 +94,7 @@ def _alone(run: Path, pump: Pump) -> Iterator[int | None]:
     with (run / "lock").open("ab") as file:
         about = os.fstat(file.fileno())
         here = f"{socket.gethostname()} {about.st_dev} {about.st_ino}"
-        while not (_locked(file.fileno()) and pump.hold(at=here)):
+        while not (locked(file.fileno()) and pump.hold(at=here)):
             if time.monotonic() >= deadline:
                 yield None
                 return
@@ -104,14 +103,6 @@ def _alone(run: Path, pump: Pump) -> Iterator[int | None]:
             yield file.fileno()
         finally:
             pump.release()
-
-
-def _locked(file: int) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _say_ended(redis: Redis, *, job: Job | None, ticket: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
@@ -15,20 +16,22 @@ from redis import Redis, RedisError
 from redis.exceptions import ResponseError
 
 from learngenes_service.jobs import places
-from learngenes_service.jobs.events import STREAM_EVENTS, Numbering, Progress, numbered, order
+from learngenes_service.jobs.events import LOG_BYTES, STREAM_EVENTS, Numbering, Progress, numbered, order
 from learngenes_service.jobs.job import Job
 
 HOLD_SECONDS = 30
 """A job counts as run by somebody for so long after the last sign; less than any lease of the queue."""
 
-LOG_BYTES = 32_768
 KEPT_SECONDS = 30 * 86400
 UNSHOWN = ("job", "end")
 """Events of the process itself; a job may be begun and stopped several times."""
 
 
 class Pump:
-    """Of one attempt. client: one that never tries twice."""
+    """Of one attempt. client: one that never tries twice.
+
+    checkpoints: of all attempts; heard: when an attempt, by its number, said something last.
+    """
 
     def __init__(self, job: Job, run: Path, client: Redis, *, worker: str) -> None:
         self._job, self._run, self._redis = job, run, client
@@ -39,7 +42,10 @@ class Pump:
         self._position = 0
         self._events: list[tuple[str, dict[str, Any]]] = []
         self._logged = -1
+        self._attempt = 0
         self.progress = Progress()
+        self.checkpoints = 0
+        self.heard: dict[int, float] = {}
 
     def hold(self, *, at: str = "") -> bool:
         """Say that this job is run here; False if somebody else says so. True where Redis can't tell.
@@ -124,16 +130,25 @@ class Pump:
         whole = raw[: raw.rfind(b"\n") + 1]
         self._position += len(whole)
         for id, event in numbered(whole.splitlines(), self._numbering):
+            self._count(event)
             if event.get("event") not in UNSHOWN:
                 self.progress.add(event)
                 self._events.append((id, event))
         del self._events[:-STREAM_EVENTS]
 
+    def _count(self, event: dict[str, Any]) -> None:
+        self.checkpoints += event.get("event") == "checkpoint"
+        if event.get("event") == "attempt":
+            self._attempt = event["attempt"]
+        if isinstance(time := event.get("time"), int | float):
+            self.heard[self._attempt] = time
+
     def _fill(self) -> None:
         stream = places.events(self._job.ticket)
         newest = cast("list[tuple[bytes, Any]]", self._redis.xrevrange(stream, count=1))
         last = newest[0][0].decode() if newest else "0-0"
-        self._add(stream, [entry for entry in self._events if order(entry[0]) > order(last)])
+        new = list(takewhile(lambda entry: order(entry[0]) > order(last), reversed(self._events)))
+        self._add(stream, reversed(new))
         if self.progress.state:
             self._redis.set(places.progress(self._job.ticket), json.dumps(self.progress.state), ex=KEPT_SECONDS)
 

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import shutil
-import time
 from pathlib import Path
 
+from learngenes_service.jobs.job import RESUMABLE_SECONDS
 from learngenes_service.jobs.records import Records, is_id
-
-KEPT_SECONDS = 7 * 86400
-"""Runs of jobs that failed stay so long on this machine, in case they are asked again."""
 
 
 def sweep(runs: Path, records: Records) -> None:
     """Drop runs that nobody goes on with."""
     for run in runs.iterdir():
-        if not is_id(run.name):
-            continue
-        job = records.get(run.name)
-        if job is not None and job.end is None:
-            continue
-        if job is None or job.end is None or time.time() - max(job.end.time, job.ask.time) > KEPT_SECONDS:
-            remove(run)
+        if is_id(run.name) and _over(run.name, records):
+            with contextlib.suppress(FileNotFoundError), (run / "lock").open("ab") as lock:
+                if locked(lock.fileno()) and _over(run.name, records):  # or it was asked for and begun just now
+                    remove(run)
+
+
+def locked(file: int) -> bool:
+    """Take the lock of a run directory, the open file `lock` in it; False if somebody else has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _over(id: str, records: Records) -> bool:
+    job = records.get(id)
+    return job is None or job.over(resumable_since=records.now() - RESUMABLE_SECONDS)
 
 
 def remove(run: Path) -> None:

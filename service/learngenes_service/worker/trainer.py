@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from learngenes.guard import PARENT
+from learngenes.store import is_directory
 from learngenes_service.jobs.job import Job
 from learngenes_service.settings import PREFIX, Settings
 
@@ -58,6 +59,8 @@ def command(job: Job, run: Path, settings: Settings) -> list[str]:
     """The command line: under torchrun for learning in several processes."""
     words = ["learngenes", "job", str(run / "spec.json"), "--run", str(run)]
     words += ["--store", settings.store, "--data", str(settings.image_directory)]
+    if not is_directory(settings.store):
+        words += ["--cache", str(settings.data / "cache"), "--cache-bytes", str(settings.cache_bytes)]
     if job.kind != "learn" or settings.ranks == 1:
         return [sys.executable, "-m", *words]
     # Behind `--`, or torchrun takes --run for its own.

@@ -10,6 +10,14 @@ from learngenes.catalog import Catalog
 from learngenes.store.local import LocalStore
 
 
+def test_a_worker_without_a_queue_is_refused_whether_it_is_to_run_or_to_be_checked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LEARNGENES_REDIS_URL", "none")
+    assert [main(["worker"]), main(["worker", "--check"])] == [2, 2]
+    assert "LEARNGENES_REDIS_URL is 'none'" in capsys.readouterr().err
+
+
 def test_keys_and_marks_are_made_and_taken_back_by_commands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

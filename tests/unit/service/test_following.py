@@ -6,9 +6,8 @@ import asyncio
 
 import pytest
 from cases import jobs
-from learngenes_service.jobs import clients, following
+from learngenes_service.jobs import clients, following, history
 from learngenes_service.jobs.following import Following
-from learngenes_service.jobs.history import by_time
 from learngenes_service.jobs.job import End
 from learngenes_service.jobs.records import Records
 
@@ -18,14 +17,15 @@ from learngenes.store.memory import MemoryStore
 NOBODY = "unix:///nowhere/redis.sock"
 
 
-def read(records: Records, *, after: str = "0-0", stop_after: int) -> list[bytes]:
+def read(records: Records, *, after: str = "0-0", stop_after: int, inside: bool = True) -> list[bytes]:
     """So many pieces of a stream of the only job, then the service stops."""
 
     async def pieces() -> list[bytes]:
         reader = Following(records, clients.shared(NOBODY))
-        job = next(job for _, job in by_time(records))
+        job = history.newest(records, history.entries(records)[0])
+        assert job is not None
         found = []
-        async for piece in reader.stream(job, after=after):
+        async for piece in reader.stream(job, after=after, inside=inside):
             found.append(piece)
             if len(found) == stop_after:
                 reader.stop()
@@ -56,3 +56,14 @@ def test_what_redis_lost_is_read_from_what_was_kept(records: Records) -> None:
     assert [piece.splitlines()[-2] for piece in whole] == [b"id: 5-0", b"id: 6-0", b"id: 6-0"]
     assert b'event: end\ndata: {"status": "failed", "error": {"code": "crashed", "detail": "it did"}}' in whole[-1]
     assert read(records, after="5-0", stop_after=99) == whole[1:]
+
+
+def test_strangers_learn_neither_the_worker_nor_what_the_process_printed(records: Records) -> None:
+    job = next(records.open())
+    events = b'{"id": "5-0", "event": "attempt", "attempt": 1, "worker": "host-17"}\n'
+    detail = "its process ended\nThe end of its log:\n/home/ann/secret"
+    records.end(job, End("failed", 7.0, error={"code": "crashed", "detail": detail}), events=events)
+    said = [b"".join(read(records, stop_after=99, inside=inside)) for inside in (True, False)]
+    for word in (b"host-17", b"/home/ann/secret"):
+        assert [word in text for text in said] == [True, False]
+    assert b'"detail": "its process ended"' in said[1]

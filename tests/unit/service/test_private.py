@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import factories
@@ -12,6 +13,7 @@ from learngenes import gene
 from learngenes.catalog import Catalog
 from learngenes.errors import LearngeneNotFound
 from learngenes.gene import Parent
+from learngenes.store.memory import MemoryStore
 
 
 def published() -> Catalog:
@@ -19,6 +21,22 @@ def published() -> Catalog:
     secret, raw = factories.learngene(name="secret", seed=1)
     heir = replace(secret, name="heir", parent=Parent(secret.reference, gene.digest(secret)))
     return factories.catalog(None, factories.learngene(), (secret, raw), (heir, raw))
+
+
+class Watched(MemoryStore):
+    """A store that remembers which lists and which marks it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        self.asked.append(f"{prefix}/")
+        return super().keys(prefix)
+
+    def read(self, key: str) -> bytes:
+        self.asked += [key] if key.startswith("private/") else []
+        return super().read(key)
 
 
 def seen_by_all(catalog: Catalog, clock: Clock | None = None) -> PublicCatalog:
@@ -96,3 +114,36 @@ def test_whether_a_manifest_is_private_is_known_without_the_store_for_a_while() 
     assert (marks.known(tiny), marks.known(heir)) == (False, True)
     clock.now += FRESH_SECONDS
     assert marks.known(tiny) is None
+
+
+def test_however_many_learngenes_there_are_a_list_is_one_look_and_an_unknown_name_a_few() -> None:
+    store = Watched()
+    factories.catalog(None, *(factories.learngene(name=name) for name in ("a", "b", "c")), store=store)
+    catalog = Catalog(store)
+    catalog.set_private("c", True)
+    public = seen_by_all(catalog)
+    store.asked.clear()
+    assert public.names() == ["a", "b"]
+    assert sorted(store.asked[:3]) == ["learngenes/", "learngenes/", "private/"]
+    store.asked.clear()
+    assert public.names() == ["a", "b"]
+    assert store.asked == ["learngenes/"]
+    for name in ("nobody", "somebody"):
+        store.asked.clear()
+        with pytest.raises(LearngeneNotFound):
+            public.get(name)
+        assert store.asked == [f"private/{name}", f"private/{name}", f"learngenes/{name}/", "learngenes/"]
+
+
+def test_what_was_fitted_before_its_parent_was_marked_is_hidden_by_its_name() -> None:
+    catalog, clock = published(), Clock()
+    marks = Marks(catalog, clock=clock)
+    assert not any(marks.hides(name) for name in ("heir", "secret", "tiny", "nobody"))
+    catalog.set_private("secret", True)
+    clock.now += FRESH_SECONDS
+    assert [marks.hides(name) for name in ("heir", "secret", "tiny", "nobody")] == [True, True, False, False]
+    secret = catalog.get("secret")
+    late, raw = factories.learngene(name="late", seed=1)
+    late = replace(late, parent=Parent(secret.reference, gene.digest(secret)))
+    catalog.publish(late, [raw])
+    assert marks.hides("late")

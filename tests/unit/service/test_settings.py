@@ -113,8 +113,34 @@ def test_a_port_that_cannot_be_is_refused(port: str) -> None:
         ("RATE", "many"),
         ("RATE", "0/minute"),
         ("LOG", "xml"),
+        ("REDIS_URL", "localhost:6379"),
+        ("REDIS_URL", "reddis://localhost:6379"),
+        ("REDIS_URL", "redis://localhost:port"),
+        ("REDIS_URL", "redis://"),
+        ("REDIS_URL", "unix://"),
+        ("REDIS_URL", "None"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_by_its_name(name: str, value: str) -> None:
     with pytest.raises(InvalidValue, match=f"LEARNGENES_{name}"):
         from_environment({f"LEARNGENES_{name}": value})
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "none",
+        "redis://localhost",
+        "redis://:p%40ss@queue:6379/0",
+        "rediss://ada:pass@[::1]:6380/2?ssl_cert_reqs=none",
+        "unix:///run/redis.sock?db=1",
+    ],
+)
+def test_a_queue_is_named_by_its_address_or_none(url: str) -> None:
+    assert from_environment({"LEARNGENES_REDIS_URL": url}).redis_url == url
+
+
+def test_a_password_in_an_address_that_makes_no_sense_is_not_shown() -> None:
+    with pytest.raises(InvalidValue, match=r"\.\.\.@queue:x/0'$") as error:
+        from_environment({"LEARNGENES_REDIS_URL": "redis://:secret@queue:x/0"})
+    assert "secret" not in str(error.value)

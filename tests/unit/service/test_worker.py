@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
+from time import monotonic
 from typing import Any
 
 import pytest
 from cases import jobs
 from cases.faulty_store import FaultyStore, cuts
 from learngenes_service.jobs.events import Numbering, Progress, numbered, of_kept, order, to_keep
-from learngenes_service.jobs.job import MOST_CRASHES, Job
+from learngenes_service.jobs.job import MOST_CRASHES, End, Job
 from learngenes_service.jobs.records import Records
 from learngenes_service.settings import Settings
 from learngenes_service.worker import __main__ as worker
+from learngenes_service.worker import execution
 from learngenes_service.worker.backup import Backup
 from learngenes_service.worker.execution import Execution
 from learngenes_service.worker.limits import Limits
@@ -29,8 +32,8 @@ from learngenes.store.local import LocalStore
 from learngenes.store.memory import MemoryStore
 
 
-def job_of(store: Store) -> Job:
-    return Records(store).ask(spec.read("learn", jobs.learn()["spec"]), by=None)[0]
+def job_of(store: Store, *, name: str = "toy") -> Job:
+    return Records(store).ask(spec.read("learn", jobs.learn(name=name)["spec"]), by=None)[0]
 
 
 def lines(*times: float) -> list[bytes]:
@@ -151,6 +154,54 @@ def test_a_job_whose_workers_vanished_too_often_fails_with_the_end_of_its_log(tm
     assert Records(store).kept(after, "log") == b"CUDA error: out of luck\n"
 
 
+def attempt_at(job: Job, store: Store, settings: Settings, *, told: bool = False) -> Execution:
+    """An execution whose Redis is away."""
+    (settings.runs / job.id).mkdir(parents=True, exist_ok=True)
+    pump = Pump(job, settings.runs / job.id, Redis.from_url("unix:///nowhere/redis.sock"), worker="w")
+    return Execution(job, settings=settings, store=store, pump=pump, worker="w", told=lambda: told, lock=0)
+
+
+def test_time_of_attempts_that_were_killed_counts_and_a_job_past_its_limit_can_go_on_elsewhere(tmp_path: Path) -> None:
+    store, settings = MemoryStore(), Settings(tmp_path, "s3://zoo/elsewhere", job_hours=1.0)
+    job = job_of(store)
+    begun = Records(store).start(job, worker="killed").time
+    job = Records(store).get(job.id) or job
+    killed = attempt_at(job, store, settings)
+    said = [{"event": "attempt", "attempt": 1, "time": begun}, {"event": "checkpoint", "time": begun + 7200}]
+    (settings.runs / job.id / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in said))
+    assert killed.perform()
+    after = Records(store).get(job.id)
+    assert after is not None and after.end is not None and after.end.error is not None
+    assert "ran for 2.0 hours, and 1 is the most" in after.end.error["detail"]
+    assert Backup(store, job.id, tmp_path).restore()
+    assert len((tmp_path / "events.jsonl").read_text().splitlines()) > len(said)
+
+
+class Stuck(MemoryStore):
+    """A store that takes for ever to keep anything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.freed = Event()
+
+    def create(self, key: str, pieces: Any) -> None:
+        if key.startswith("jobs/state"):
+            self.freed.wait(20)
+        super().create(key, pieces)
+
+
+def test_a_worker_that_is_told_to_stop_does_not_wait_longer_than_it_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "HAND_BACK_SECONDS", 0.1)
+    store = Stuck()
+    leaving = attempt_at(job_of(store), store, Settings(tmp_path, "s3://zoo/elsewhere"), told=True)
+    begun = monotonic()
+    leaving._keep()
+    assert monotonic() - begun < 5
+    store.freed.set()
+
+
 def test_learning_in_several_processes_is_started_by_torchrun_which_ends_with_the_worker(tmp_path: Path) -> None:
     job = job_of(MemoryStore())
     one, two = (command(job, tmp_path, Settings(tmp_path, "s3://b/p", ranks=ranks)) for ranks in (1, 2))
@@ -158,16 +209,19 @@ def test_learning_in_several_processes_is_started_by_torchrun_which_ends_with_th
     assert two[1:3] == ["-m", "learngenes.guard"]
     assert "torch.distributed.run" in two and "2" in two
     assert two[-len(one) + 1 :] == ["--", *one[2:]]
+    assert one[one.index("--cache") + 1] == str(tmp_path / "cache")
     assert command(replace(job, kind="evaluate"), tmp_path, Settings(tmp_path, "s3://b/p", ranks=2)) == one
 
 
 def test_runs_that_nobody_goes_on_with_are_dropped(tmp_path: Path) -> None:
     records = Records(MemoryStore())
-    open_job = job_of(records.store)
-    for name in (open_job.id, "f" * 32, "mine"):
+    asked = [job_of(records.store, name=name) for name in ("open", "failed", "finished", "cancelled")]
+    for job, status in zip(asked[1:], ("failed", "finished", "cancelled"), strict=True):
+        records.end(job, End(status, records.now()))  # type: ignore[arg-type]
+    for name in (*(job.id for job in asked), "f" * 32, "mine"):
         (tmp_path / name).mkdir()
     sweep(tmp_path, records)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([open_job.id, "mine"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([asked[0].id, asked[1].id, "mine"])
 
 
 def test_a_worker_without_a_queue_says_what_to_set(
