@@ -80,7 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
         max_body_size=settings.body_bytes,
     )
     app.state.metrics = metrics
-    app.state.library = Library(Memory(catalog, metrics), marks, PublicCatalog(catalog, marks), settings.default)
+    app.state.shelves = Library(Memory(catalog, metrics), marks, PublicCatalog(catalog, marks), settings.default)
     app.state.access = Access(Keys(catalog.store), settings)
     app.state.jobs = jobs
     app.state.redis = _redis(settings.redis_url)

@@ -37,7 +37,7 @@ async def readyz(request: Request) -> Response:
 
     Without Redis nothing is learned, but everything that is there is served: that is ready.
     """
-    library: Library = request.app.state.library
+    library: Library = request.app.state.shelves
     (store, default), redis = await asyncio.gather(
         asyncio.to_thread(_store, library), _redis(request.app.state.redis, seconds=REDIS_SECONDS)
     )

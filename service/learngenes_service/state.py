@@ -97,7 +97,7 @@ class Shelf:
 
 async def shelf(request: HttpRequest, caller: TheCaller) -> Shelf:
     """The caller's."""
-    library: Library = request.app.state.library
+    library: Library = request.app.state.shelves
     return Shelf(library, sees_private=caller.sees_private, answer=answer_to(request.scope))
 
 

