@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PINS   := constraints.txt
-ALL    := -e '.[dev,bench]' -e 'service[local,s3]' -e 'client[timm,bar]'
+WORKERS ?= 2
+ALL    := -e '.[dev,bench]' -e 'service[local,s3]' -e 'client[timm,bar,completion,onnx]'
 WORKS  := -e '.[train,gpu]' -e 'service[local]' -e client
+CLIENTS = $(patsubst tests/clients/%.txt,$(VENV)/clients/%/.ready,$(wildcard tests/clients/*.txt))
 DISTS  := pyproject.toml service/pyproject.toml client/pyproject.toml
 
 # uv for speed, with the certificates of the system; pip where uv can't reach what pip can.
@@ -17,7 +19,7 @@ install = VIRTUAL_ENV=$(VENV) UV_SYSTEM_CERTS=true $(BIN)/uv pip install --quiet
 help:  ## list these words
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(VENV)/.ready  ## make .venv with everything that developing needs (torch: 5 GB the first time)
+setup: $(VENV)/.ready $(CLIENTS)  ## make .venv with everything that developing needs (torch: 5 GB the first time)
 
 check: $(VENV)/.ready  ## lint, types, layers, generated docs
 	$(BIN)/ruff check .
@@ -31,8 +33,9 @@ fix: $(VENV)/.ready  ## format, mend what can be mended, make the generated docs
 	$(BIN)/ruff format .
 	$(BIN)/python docs/generate.py
 
-test: $(VENV)/.ready  ## every test
-	$(BIN)/python -m pytest
+# A file's tests share a process, with the servers they start; files go by name, which puts the long ones first.
+test: $(VENV)/.ready $(CLIENTS)  ## every test, in two processes (WORKERS=4: in four)
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
 serve: $(VENV)/.serves  ## run the service (no torch needed) and print a command to paste
 	@$(BIN)/python -m learngenes_service
@@ -59,6 +62,14 @@ $(VENV)/.serves: $(BIN)/uv $(DISTS) $(PINS)
 $(VENV)/.works: $(BIN)/uv $(DISTS) $(PINS)
 	$(call install,$(WORKS))
 	@touch $@ $(VENV)/.serves
+
+# Older clients of the hub, each beside the environment and put before it by PYTHONPATH: torch is there once, and so is
+# whatever else they need.
+$(VENV)/clients/%/.ready: tests/clients/%.txt | $(VENV)/.ready
+	@rm -rf $(@D)
+	VIRTUAL_ENV=$(VENV) UV_SYSTEM_CERTS=true $(BIN)/uv pip install --quiet --no-deps --target $(@D) -r $< || \
+	  $(BIN)/python -m pip install --quiet --no-deps --target $(@D) -r $<
+	@touch $@
 
 $(VENV)/.ready: $(BIN)/uv $(DISTS) $(PINS)
 	$(call install,$(ALL))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench import facts, network, report
 from bench.findings import Section
-from bench.measure import first_byte, leaving, memory, reconstruction, starting, throughput
+from bench.measure import delivery, first_byte, leaving, memory, reconstruction, starting, throughput
 from bench.servers import ROOT, Place
 from bench.setup import FULL, QUICK, Effort, running
 
@@ -23,6 +23,7 @@ _MEASURES = {
     "leaving": leaving.measure,
     "starting": starting.measure,
     "reconstruction": reconstruction.measure,
+    "delivery": delivery.measure,
 }
 _DESCRIPTION = """\
 Measure the service that streams descendants, as ratios to nginx sendfile, Starlette's FileResponse and

@@ -43,8 +43,9 @@ def settings() -> str:
     client = [
         "",
         "The client reads `LEARNGENES_URL` (the service; `http://127.0.0.1:8000`), `LEARNGENES_KEY` (its key, if the",
-        "service asks for one) and `LEARNGENES_CACHE` (its cache directory). An object store is reached with the",
-        "provider's own variables, such as `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_ENDPOINT_URL`.",
+        "service asks for one), `LEARNGENES_CACHE` (its cache directory) and `LEARNGENES_OFFLINE` (1: open no socket).",
+        "An object store is reached with the provider's own variables, such as `AWS_ACCESS_KEY_ID`,",
+        "`AWS_SECRET_ACCESS_KEY` and `AWS_ENDPOINT_URL`.",
     ]
     return "\n".join([*head, "| variable | meaning | default |", "|---|---|---|", *rows, *client]) + "\n"
 
@@ -71,10 +72,10 @@ def cli() -> str:
     pages = ["# Commands", ""]
     for program, main, commands in (
         ("learngenes", library.main, library.COMMANDS),
-        ("learngenes-client", client.main, ("fetch", "describe", "plan", "learngenes", "methods")),
+        ("learngenes-client", client.main, (*client.COMMANDS, "cache ls", "cache verify", "cache prune")),
         ("learngenes-service", service.main, ("keys", "private")),
     ):
-        for arguments in ([], *([command] for command in commands)):
+        for arguments in ([], *(command.split() for command in commands)):
             pages += [f"## `{' '.join([program, *arguments])}`", "", "```", _help(main, arguments), "```", ""]
     return "\n".join(pages)
 

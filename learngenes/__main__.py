@@ -1,4 +1,4 @@
-"""The command line: `learngenes learn | fit-size | plan | build | evaluate | job | fetch | serve | worker`."""
+"""The command line: the library's own commands, and those of the client and the service, which are run for it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,19 @@ import sys
 from collections.abc import Callable, Sequence
 
 from learngenes.arguments import Command, parser
-from learngenes.commands import build, evaluate, fit_size, job, learn, plan
+from learngenes.commands import build, evaluate, export, fit_size, import_network, job, learn, plan, push, vouching
 from learngenes.errors import LearngenesError
 
 HANDED_OVER = {
     "fetch": ("learngenes_client", "learngenes-client", ["fetch"]),
+    "push": ("learngenes_client", "learngenes-client", ["push"]),
+    "yank": ("learngenes_client", "learngenes-client", ["yank"]),
+    "unyank": ("learngenes_client", "learngenes-client", ["unyank"]),
+    "submit": ("learngenes_client", "learngenes-client", ["submit"]),
+    "jobs": ("learngenes_client", "learngenes-client", ["jobs"]),
+    "watch": ("learngenes_client", "learngenes-client", ["watch"]),
+    "cancel": ("learngenes_client", "learngenes-client", ["cancel"]),
+    "cache": ("learngenes_client", "learngenes-client", ["cache"]),
     "serve": ("learngenes_service", "learngenes-service", []),
     "worker": ("learngenes_service", "learngenes-service", ["worker"]),
 }
@@ -26,6 +34,11 @@ COMMANDS: dict[str, Command] = {
     "build": Command(build.arguments, build.run),
     "evaluate": Command(evaluate.arguments, evaluate.run),
     "job": Command(job.arguments, job.run),
+    "import": Command(import_network.arguments, import_network.run),
+    "export": Command(export.arguments, export.run),
+    "push": Command(push.arguments, push.run),
+    "sign": Command(vouching.signing_arguments, vouching.sign),
+    "verify": Command(vouching.verifying_arguments, vouching.verify),
 }
 
 
@@ -33,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status: 0, 2 for what can't be, 130 for a run that was stopped."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        if words and words[0] in HANDED_OVER:
+        if words and words[0] in HANDED_OVER and not _ours(words):
             return _hand_over(words[0], words[1:])
         chosen = parser(COMMANDS).parse_args(words)
         run: Callable[[argparse.Namespace], int] = chosen.run_command
@@ -45,6 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         print(f"learngenes: {words[0]} needs {error.name}: pip install 'learngenes[train]'", file=sys.stderr)
     return 2
+
+
+def _ours(words: Sequence[str]) -> bool:
+    """Whether it is for this library after all: what lies in a store only we can read."""
+    flags = {word.partition("=")[0] for word in words[1:]}
+    return words[0] in COMMANDS and not flags.isdisjoint(("--store", "-h", "--help"))
 
 
 def _hand_over(command: str, arguments: list[str]) -> int:

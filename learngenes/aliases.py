@@ -6,6 +6,7 @@ aliases/<name>/<alias>/<n> holds a version number; the highest n is where the al
 from __future__ import annotations
 
 from learngenes.errors import BlobExists, InvalidKey
+from learngenes.names import check_new_alias
 from learngenes.store import Store, check_name
 
 
@@ -14,6 +15,11 @@ def check_alias(alias: str) -> str:
     if alias.isdecimal():
         raise InvalidKey(f"{alias[:80]!r} can't be an alias: it would read like a version; put a letter into it")
     return check_name(alias)
+
+
+def check_movable(alias: str) -> str:
+    """The alias itself; InvalidKey if none may be moved that is called so, though one from before may be there."""
+    return check_new_alias(check_alias(alias))
 
 
 def is_alias(text: str) -> bool:
@@ -38,7 +44,7 @@ def find(store: Store, name: str, alias: str) -> int | None:
 
 def move(store: Store, name: str, alias: str, version: int) -> None:
     """Let it point there; nothing is written if it does. Of several at once, the last to write decides."""
-    folder = f"aliases/{check_name(name)}/{check_alias(alias)}"
+    folder = f"aliases/{check_name(name)}/{check_movable(alias)}"
     while True:
         n = _newest(store, folder).get(alias, 0)
         if n and int(store.read(f"{folder}/{n}")) == version:

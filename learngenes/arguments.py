@@ -30,7 +30,7 @@ def parser(commands: Mapping[str, Command]) -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="learngenes",
         description="Name a size; get a Vision Transformer checkpoint that already knows something.",
-        epilog="also: learngenes fetch (the client), learngenes serve (the service), learngenes worker (for its jobs)",
+        epilog="also: learngenes fetch, push, yank, unyank (the client), serve (the service), worker (for its jobs)",
     )
     parsers = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in commands.items():
@@ -55,6 +55,7 @@ def add_learngene(command: argparse.ArgumentParser, *, optional: bool = False) -
         "learngene", nargs="?" if optional else None, metavar="LEARNGENE", help="`name` or `name@version`"
     )
     command.add_argument("--store", metavar="STORE", help=f"its store: {STORE}; without one, the learngenes that ship")
+    command.add_argument("--allow-yanked", action="store_true", help="take a version that was taken back as well")
 
 
 def add_options(command: argparse.ArgumentParser) -> None:

@@ -4,6 +4,8 @@ blobs/sha256/<hex>                  safetensors files, named by their digest
 learngenes/<name>/<version>.json    manifests, written last: what is listed is whole
 aliases/<name>/<alias>/<n>          the version that an alias points to; the highest n counts
 private/<name>                      a mark: this learngene is not for everybody
+yanked/<name>/<version>/<n>         a version that was taken back, and why; the highest n counts
+signatures/<name>/<version>/<n>     who vouches for it (OpenSSF Model Signing); the highest n counts
 recipes/<id>                        recipes of descendants that were asked for (JSON, zlib)
 digests/<id>                        sha256 of their files, once somebody wanted to know
 """
@@ -11,14 +13,13 @@ digests/<id>                        sha256 of their files, once somebody wanted 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import math
-import zlib
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 
-from learngenes import aliases, gene, recipe
-from learngenes.errors import BlobExists, BlobNotFound, CorruptLearngene, LearngeneNotFound
+from learngenes import aliases, gene, kept, marks
+from learngenes.errors import BlobExists, BlobNotFound, CorruptLearngene, LearngeneNotFound, Yanked
 from learngenes.gene import Manifest
 from learngenes.opened import VARIANTS_BYTES, Files, blob_of
 from learngenes.recent import Recent
@@ -28,6 +29,7 @@ from learngenes.store import Store, check_name
 from learngenes.store.local import LocalStore
 from learngenes.stream import VirtualFile, assemble
 from learngenes.tensorfile import TensorFile, TensorFiles, Tensors
+from learngenes.yanks import Yanks
 
 STARTER = Path(__file__).parent / "starter"
 """The store that ships with the library: the starter learngene."""
@@ -41,6 +43,7 @@ class Catalog:
     variants: a directory for learngenes converted to another dtype, by digest; may be emptied at any time. Without
     one they are converted in memory. variants_bytes: what it may hold, the longest unused leaving first. open_bytes:
     what the files that are kept open may have together; one that left stays valid for those who read it.
+    fresh_seconds: for so long it is remembered which versions were taken back elsewhere.
     """
 
     def __init__(
@@ -50,8 +53,10 @@ class Catalog:
         variants: Path | None = None,
         variants_bytes: int = VARIANTS_BYTES,
         open_bytes: float = math.inf,
+        fresh_seconds: float = 0.0,
     ) -> None:
         self.store = store
+        self.yanks = Yanks(store, fresh_seconds=fresh_seconds)
         self._files = Files(store, variants=variants, variants_bytes=variants_bytes, open_bytes=open_bytes)
         self._manifests: Recent[str, Manifest] = Recent(KEPT_MANIFESTS, weight=KEPT_MANIFESTS)
 
@@ -73,12 +78,15 @@ class Catalog:
         versions = (key.rsplit("/", 1)[1].removesuffix(".json") for key in keys)
         return sorted(int(version) for version in versions if version.isdecimal())
 
-    def get(self, reference: str) -> Manifest:
-        """The manifest of `name` (its newest version), `name@version` or `name@alias`; LearngeneNotFound if none is."""
+    def get(self, reference: str, *, yanked: bool = False) -> Manifest:
+        """The manifest of `name` (its newest version), `name@version` or `name@alias`; LearngeneNotFound if none is.
+
+        A name alone passes over versions that were taken back, and raises Yanked if there is no other, unless `yanked`
+        may be had. Who names a version gets it: `refuse_yanked` is for those who build or send it.
+        """
         name, _, version = reference.partition("@")
         if not version:
-            versions = self.versions(name)
-            version = str(versions[-1]) if versions else ""
+            version = self._newest_standing(name, yanked=yanked)
         elif aliases.is_alias(version):
             version = str(aliases.find(self.store, name, version) or "")
         key = f"learngenes/{check_name(name)}/{version}.json"
@@ -95,6 +103,32 @@ class Catalog:
             self._manifests.put(key, manifest)
         return manifest
 
+    def offered(self) -> list[Manifest]:
+        """What every name stands for, by name; without those of which all versions were taken back."""
+        found = []
+        for name in self.names():
+            with contextlib.suppress(Yanked):
+                found.append(self.get(name))
+        return found
+
+    def yank(self, reference: str, reason: str) -> None:
+        """Take `name@version` back, for a reason that callers are told; LearngeneNotFound if there is none such."""
+        self.yanks.put(self.get(reference).reference, reason, at=datetime.now(UTC))
+
+    def unyank(self, reference: str) -> None:
+        """Put `name@version` back; LearngeneNotFound if there is none such."""
+        self.yanks.drop(self.get(reference).reference)
+
+    def refuse_yanked(self, manifest: Manifest) -> None:
+        """Yanked, with the reason, if this version was taken back, or the one that it completes."""
+        for reference in _needed(manifest):
+            self.yanks.refuse(reference)
+
+    def stands(self, manifest: Manifest) -> bool | None:
+        """Whether neither was taken back, without asking the store; None if that takes it."""
+        known = [self.yanks.known(reference) for reference in _needed(manifest)]
+        return None if None in known else not any(known)
+
     def aliases(self, name: str) -> dict[str, int]:
         """The version that every alias of a learngene points to."""
         return aliases.read(self.store, name)
@@ -105,21 +139,15 @@ class Catalog:
 
     def private(self) -> frozenset[str]:
         """Names that are marked private, whether there is a learngene of that name or not."""
-        return frozenset(key.partition("/")[2] for key in self.store.keys("private"))
+        return marks.read(self.store)
 
     def is_private(self, name: str) -> bool:
         """Whether a name is marked private, there or not."""
-        try:
-            self.store.read(f"private/{check_name(name)}")
-        except BlobNotFound:
-            return False
-        return True
+        return marks.has(self.store, name)
 
     def set_private(self, name: str, private: bool) -> None:
         """Mark a name private, best before its learngene is published, or take the mark away."""
-        key = f"private/{check_name(name)}"
-        with contextlib.suppress(BlobExists, BlobNotFound):
-            self.store.create(key, []) if private else self.store.delete(key)
+        marks.put(self.store, name, private)
 
     def open(self, manifest: Manifest, dtype: str | None = None) -> TensorFile:
         """The learngene's tensors, in its stored dtype or converted to another; CorruptLearngene if not as promised.
@@ -151,10 +179,16 @@ class Catalog:
         return parent
 
     def fitted(self, manifest: Manifest, size: Size) -> Manifest | None:
-        """The newest learngene that was fitted to this size of this one, if there is any."""
-        name = gene.fitted_name(manifest.name, size)
-        children = (self.get(f"{name}@{version}") for version in reversed(self.versions(name)))
-        return next((child for child in children if self.completes(child, manifest)), None)
+        """The newest learngene that was fitted to this size of this one and was not taken back, if there is any."""
+        return self.completing(gene.fitted_name(manifest.name, size), manifest)
+
+    def completing(self, name: str, manifest: Manifest) -> Manifest | None:
+        """The newest version of this name that completes the learngene and was not taken back, if there is any."""
+        for version in reversed(self.versions(name)):
+            child = self.get(f"{name}@{version}")
+            if self.completes(child, manifest) and not self.yanks.has(child.reference):
+                return child
+        return None
 
     def completes(self, child: Manifest, manifest: Manifest) -> bool:
         """Whether child was fitted to a size of this learngene, or of a version that differs in measurements alone."""
@@ -199,15 +233,11 @@ class Catalog:
 
     def keep(self, wanted: Recipe) -> str:
         """Remember a recipe under its digest, which is returned."""
-        raw = recipe.to_json(wanted)
-        name = hashlib.sha256(raw).hexdigest()
-        with contextlib.suppress(BlobExists):
-            self.store.create(f"recipes/{name}", [zlib.compress(raw)])
-        return name
+        return kept.keep(self.store, wanted)
 
     def recall(self, digest: str) -> Recipe:
         """The recipe kept under a digest; BlobNotFound if there is none."""
-        return recipe.from_json(zlib.decompress(self.store.read(f"recipes/{digest}")))
+        return kept.recall(self.store, digest)
 
     def manifest_of(self, wanted: Recipe) -> Manifest:
         """The manifest a recipe was made from; CorruptLearngene if that version now says something else."""
@@ -218,6 +248,19 @@ class Catalog:
                 f"this catalog has {gene.digest(manifest)[:12]}"
             )
         return manifest
+
+    def _newest_standing(self, name: str, *, yanked: bool) -> str:
+        """The version that a name alone stands for, as a text; empty if there is none of that name."""
+        versions = self.versions(name)
+        standing = [version for version in versions if not self.yanks.has(f"{name}@{version}")]
+        if versions and not standing and not yanked:
+            self.yanks.refuse(f"{name}@{versions[-1]}")
+        return str((standing or versions)[-1]) if versions else ""
+
+
+def _needed(manifest: Manifest) -> tuple[str, ...]:
+    """The versions without which this one is nothing."""
+    return (manifest.reference,) if manifest.parent is None else (manifest.reference, manifest.parent.learngene)
 
 
 def starter() -> Catalog:

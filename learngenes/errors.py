@@ -15,7 +15,10 @@
     ├── BlobNotFound            no such key in the store
     ├── BlobExists              the key is taken, and keys are never rewritten
     ├── StoreUnavailable        a store that can't be asked, or won't; the same again may work
-    └── LearngeneNotFound       no learngene of that name and version
+    ├── LearngeneNotFound       no learngene of that name and version
+    ├── Yanked                  a version that was taken back, with the reason
+    ├── NotSigned               nobody signed this learngene
+    └── BadSignature            a signature that is none, or not of this
 
 `code` is stable: clients branch on it. The classes know nothing of HTTP.
 """
@@ -157,6 +160,28 @@ class LearngeneNotFound(LearngenesError, LookupError):
     def __init__(self, name: str, known: Iterable[str]) -> None:
         self.name, self.known = name, tuple(known)
         super().__init__(f"no learngene {name!r} here; {suggest(name, self.known)}")
+
+
+class Yanked(LearngenesError):
+    """A version that was taken back; reason and at say why and when."""
+
+    code = "yanked"
+
+    def __init__(self, reference: str, *, reason: str, at: str) -> None:
+        self.reference, self.reason, self.at = reference, reason, at
+        super().__init__(f"learngene {reference} was taken back: {reason}; to have it all the same, allow yanked ones")
+
+
+class NotSigned(LearngenesError, LookupError):
+    """There is no signature of this learngene."""
+
+    code = "not-signed"
+
+
+class BadSignature(LearngenesError, ValueError):
+    """A signature that is none, is not of this key, or is of other bytes."""
+
+    code = "bad-signature"
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

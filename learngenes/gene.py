@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from learngenes import config
-from learngenes.errors import BadManifest, CorruptLearngene, LearngenesError
+from learngenes.channels import check_channels
+from learngenes.errors import BadManifest, CorruptLearngene, InvalidValue, LearngenesError
 from learngenes.families.architectures import Family
 from learngenes.families.vit import Geometry
 from learngenes.header import INDEX
@@ -19,6 +20,10 @@ from learngenes.store import check_name
 from learngenes.tensorfile import TensorFile
 
 SCHEMA = 1
+LEAST_CROP = 0.01
+MOST = 10**12
+"""Of what is counted or measured."""
+
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -49,6 +54,13 @@ class Normalization:
     interpolation: Literal["bilinear", "bicubic"] = "bicubic"
     crop_pct: float = 1.0
 
+    def __post_init__(self) -> None:
+        check_channels(self.mean, self.std)
+        if not LEAST_CROP <= self.crop_pct <= 1:
+            raise InvalidValue(
+                f"crop_pct is the share of the side that is kept, {LEAST_CROP:g} to 1, got {self.crop_pct!r}"
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Parent:
@@ -75,6 +87,19 @@ class Quality:
     epochs_after: int
     seed: int
     command: str
+
+    def __post_init__(self) -> None:
+        for name in ("depth", "width", "n"):
+            if not 1 <= getattr(self, name) <= MOST:
+                raise InvalidValue(f"{name} of a measurement is 1 to {MOST}, got {_short(getattr(self, name))}")
+        if not (0 <= self.epochs_after <= MOST and abs(self.seed) <= 1 << 64):
+            raise InvalidValue(
+                f"epochs_after of a measurement is 0 to {MOST} and its seed at most 2^64, got "
+                f"{_short(self.epochs_after)} and {_short(self.seed)}"
+            )
+        most = 1.0 if self.metric == "top1" else MOST
+        if not 0 <= self.value <= most:
+            raise InvalidValue(f"a measured {self.metric[:40]!r} is 0 to {most:g}, got {self.value!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +155,11 @@ class Manifest:
         return dtypes.pop() if len(dtypes) == 1 else "F32"
 
 
+def _short(number: int) -> str:
+    """A number for an error; of too many digits for Python to write, how many bits."""
+    return str(number) if number.bit_length() < 200 else f"one of {number.bit_length()} bits"
+
+
 def to_json(manifest: Manifest) -> bytes:
     """The canonical form, for people too: sorted keys, two spaces. Equal manifests give equal bytes."""
     table = asdict(manifest) | {"schema": SCHEMA}
@@ -160,7 +190,7 @@ def from_json(raw: bytes) -> Manifest:
 
 def fitted_name(name: str, size: Size) -> str:
     """What the learngene is called that fits learngene `name` to one size."""
-    return f"{name}-depth{size.depth}-width{size.width}"
+    return f"{name}-{size.name}"
 
 
 def digest(manifest: Manifest) -> str:

@@ -11,7 +11,8 @@ from learngenes.families import architectures
 from learngenes.formulas import VERSION
 from learngenes.gene import Manifest
 from learngenes.planning.bridges import Bridges, bridged
-from learngenes.recipe import DTYPES, KEYS, Recipe
+from learngenes.planning.naming import named
+from learngenes.recipe import DTYPES, KEYS, Keys, Recipe
 from learngenes.sizes import Size
 from learngenes.zoo import METHODS, Method
 
@@ -22,7 +23,7 @@ class Request:
 
     num_classes: another one than the learngene's gets a fresh head; labels: class names, whose rows of the head are
     taken over where the learngene knows them. img_size, patch_size, in_chans, pool: other inputs and pooling.
-    seed: of all fresh and drawn values. options: the method's plan options, by name.
+    keys: whose names the tensors have. seed: of all fresh and drawn values. options: the method's plan options.
     """
 
     depth: int | None = None
@@ -34,7 +35,7 @@ class Request:
     in_chans: int | None = None
     pool: Literal["token", "avg"] | None = None
     dtype: str = "f32"
-    keys: str = "timm"
+    keys: Keys = "timm"
     seed: int = 0
     options: dict[str, Any] = field(default_factory=dict)
 
@@ -106,9 +107,9 @@ def initialize(manifest: Manifest, request: Request) -> Recipe:
         family=architectures.family(planned.geometry),
         geometry=planned.geometry,
         dtype=DTYPES[request.dtype],
-        keys="timm",
+        keys=request.keys,
         layer_map=planned.layer_map,
-        entries=tuple(sorted(planned.entries, key=lambda entry: entry.name)),
+        entries=tuple(sorted(named(planned, request.keys), key=lambda entry: entry.name)),
         labels=() if request.labels == manifest.labels else request.labels,
     )
 

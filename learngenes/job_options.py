@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from learngenes.channels import check_channels
 from learngenes.errors import InvalidValue, UnknownName
 
 SOURCES = ("parquet:<file>", "folder:<directory>", "digits:train", "digits:test")
@@ -91,6 +92,7 @@ class DataOptions:
                 raise UnknownName("data set", spec, ("digits:train", "digits:test"))
         if len(self.mean) != len(self.std) or not all(s > 0 for s in self.std):
             raise InvalidValue(f"std has one value above 0 per entry of mean, got {self.std} for {self.mean}")
+        check_channels(self.mean, self.std)
         _within("flip", self.flip, 0, 1)
         _within("erase", self.erase, 0, 1)
         _within("padding", self.padding, 0, math.inf)

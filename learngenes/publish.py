@@ -11,6 +11,7 @@ from learngenes.errors import BlobExists, InvalidValue
 from learngenes.fit_job import FitJob
 from learngenes.gene import Manifest, Normalization, Parent, Quality
 from learngenes.job import Learned, LearnJob
+from learngenes.names import check_new_name
 from learngenes.recipe import DTYPES
 from learngenes.sizes import SizeSpace, Steps
 from learngenes.store import check_name
@@ -50,8 +51,13 @@ def published_by(job: str, name: str, *, catalog: Catalog) -> Manifest | None:
     return None
 
 
+def check_name_of(catalog: Catalog, name: str) -> str:
+    """The name itself; InvalidKey for a new one that nobody could name in an address. Those that are there go on."""
+    return name if catalog.versions(name) else check_new_name(name)
+
+
 def _next(catalog: Catalog, name: str) -> int:
-    return (catalog.versions(name) or [0])[-1] + 1
+    return (catalog.versions(check_name_of(catalog, name)) or [0])[-1] + 1
 
 
 def _publish_next(manifest: Manifest, file: TensorFile, catalog: Catalog) -> Manifest:
@@ -82,6 +88,33 @@ def _first_free(offer: Callable[[], tuple[Manifest, TensorFile | None]], catalog
         else:
             return manifest
     raise AssertionError
+
+
+def publish_as_next(
+    manifest: Manifest, file: TensorFile, *, catalog: Catalog, replaces: Callable[[str], None]
+) -> tuple[Manifest, bool]:
+    """Keep a learngene as the next version of its name; what was kept, and whether by this.
+
+    The version that has the same content already is the answer where there is one, whatever number it has. replaces: is
+    told `name@version` of what answers to the name until now, before it no longer does; what it raises ends this.
+    """
+    new = True
+
+    def offer() -> tuple[Manifest, TensorFile | None]:
+        nonlocal new
+        versions = catalog.versions(manifest.name)
+        for version in reversed(versions):
+            other = catalog.get(f"{manifest.name}@{version}")
+            if replace(other, version=1) == replace(manifest, version=1):
+                new = False
+                return other, None
+        if versions:
+            replaces(f"{manifest.name}@{versions[-1]}")
+        else:
+            check_new_name(manifest.name)
+        return replace(manifest, version=(versions or [0])[-1] + 1), file
+
+    return _first_free(offer, catalog), new
 
 
 def describe(job: LearnJob, learned: Learned, file: TensorFile, *, version: int) -> Manifest:
@@ -143,7 +176,7 @@ def newest_of(manifest: Manifest, catalog: Catalog) -> Manifest:
 
 def _subject(quality: Quality) -> Quality:
     """What was measured, without what came of it and by which command."""
-    return replace(quality, value=0.0, n=0, command="")
+    return replace(quality, value=0.0, n=1, command="")
 
 
 def check_fit(job: FitJob, parent: Manifest) -> str:

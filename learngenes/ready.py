@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from learngenes.catalog import Catalog
 from learngenes.errors import NeedsLearning
 from learngenes.gene import Manifest
@@ -39,16 +41,19 @@ def planned(catalog: Catalog, manifest: Manifest, request: Request) -> tuple[Rec
         raise NeedsLearning(str(error), size=error.size, ready=nearest_first(sizes, error.size)) from None
 
 
-def fitted_to(catalog: Catalog, manifest: Manifest) -> list[Manifest]:
-    """Every learngene that was fitted to a size of this one: the newest of each size, by name."""
+def fitted_to(catalog: Catalog, manifest: Manifest, *, names: Sequence[str] | None = None) -> list[Manifest]:
+    """Every learngene that was fitted to a size of this one: the newest of each size, by name.
+
+    names: all of the catalog, for who has them already.
+    """
     method = METHODS.get(manifest.method)
     if method is None or not method.fits:
         return []
     found = []
-    for name in catalog.names():
+    for name in catalog.names() if names is None else names:
         if name.startswith(f"{manifest.name}-depth"):
-            versions = (catalog.get(f"{name}@{version}") for version in reversed(catalog.versions(name)))
-            found += [child for child in versions if catalog.completes(child, manifest)][:1]
+            child = catalog.completing(name, manifest)
+            found += [] if child is None else [child]
     return found
 
 

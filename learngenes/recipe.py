@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from learngenes import config, sources
 from learngenes.errors import BadRecipe, LearngenesError
-from learngenes.families import architectures
+from learngenes.families import architectures, transformers
 from learngenes.families.architectures import Architecture, Family
 from learngenes.families.vit import Shape
 from learngenes.header import Layout, item_bytes, layout
@@ -24,7 +24,9 @@ FORMAT = 1
 DTYPES = {"f32": "F32", "f16": "F16", "bf16": "BF16"}
 """What a request calls a dtype, and what safetensors calls it."""
 
-KEYS = ("timm",)
+Keys = Literal["timm", "transformers"]
+KEYS: tuple[Keys, ...] = get_args(Keys)
+"""Whose names the tensors of a checkpoint have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Recipe:
     family: Family
     geometry: Architecture
     dtype: str
-    keys: Literal["timm"]
+    keys: Keys
     layer_map: tuple[int, ...]
     entries: tuple[Entry, ...]
     labels: tuple[str, ...] = ()
@@ -74,7 +76,8 @@ class Recipe:
             raise BadRecipe(f"{len(self.labels)} labels for a head of {self.geometry.classes} classes")
         if architectures.family(self.geometry) != self.family:
             raise BadRecipe(f"the geometry is not one of family {self.family!r}")
-        if {entry.name: entry.shape for entry in self.entries} != architectures.shapes(self.geometry):
+        shapes = transformers.shapes if self.keys == "transformers" else architectures.shapes
+        if {entry.name: entry.shape for entry in self.entries} != shapes(self.geometry):
             raise BadRecipe("the entries are not the tensors of the network")
 
 

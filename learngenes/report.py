@@ -68,7 +68,7 @@ def _notes(recipe: Recipe, manifest: Manifest) -> list[str]:
     geometry, own = recipe.geometry, manifest.geometry
     fresh = [entry.name for entry in recipe.entries if kind_of(entry.source) == "fresh"]
     if geometry.classes != own.classes or recipe.labels:
-        head = [name for name in fresh if "head." in name]
+        head = [name for name in fresh if "head." in name or name.startswith("classifier.")]
         fresh = [name for name in fresh if name not in head]
         if recipe.labels:
             known = 0 if head else len(set(recipe.labels) & set(manifest.labels))

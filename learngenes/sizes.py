@@ -23,6 +23,11 @@ class Size:
             if type(value) is not int or value < 1:
                 raise InvalidValue(f"{name} is a whole number of at least 1, got {value!r}")
 
+    @property
+    def name(self) -> str:
+        """`depth9-width384`: what it is called in names and addresses."""
+        return f"depth{self.depth}-width{self.width}"
+
 
 def nearest_first(sizes: Iterable[Size], size: Size) -> tuple[Size, ...]:
     """The sizes by their distance to one of them: relative, depth and width alike; equals by depth."""

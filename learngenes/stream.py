@@ -11,11 +11,12 @@ import numpy as np
 
 from learngenes import sources
 from learngenes.errors import BadRecipe
+from learngenes.families.vit import Shape
 from learngenes.formulas import VERSION, compute
 from learngenes.fresh import fresh
 from learngenes.header import INDEX, item_bytes
 from learngenes.recipe import Entry, Recipe, digest, file_layout
-from learngenes.sources import Fill, Stored
+from learngenes.sources import All, Fill, First, Index, Last, Listed, Pick, Stored
 from learngenes.tensorfile import TensorFile, Tensors, encode
 
 CHUNK_BYTES = 1 << 20
@@ -86,6 +87,12 @@ def assemble(recipe: Recipe, tensors: Tensors, *, converted: Tensors | None = No
     return VirtualFile(digest(recipe), plan.size, recipe.dtype, tuple(starts), tuple(segments), tensors)
 
 
+def as_stored(tensors: TensorFile, id: str) -> VirtualFile:
+    """A stored file as it lies, to be streamed like a descendant. id: what stands for its bytes."""
+    size = len(tensors.view)
+    return VirtualFile(id, size, "F32", (0,), (Span(tensors, 0, size),), tensors)
+
+
 def stream(
     file: VirtualFile, *, start: int = 0, stop: int | None = None, chunk_bytes: int = CHUNK_BYTES
 ) -> Iterator[memoryview]:
@@ -143,8 +150,31 @@ def _segments(entry: Entry, dtype: str, tensors: Tensors) -> Iterator[tuple[Segm
             assert file is not None
             stored = file.tensors[name]
             yield (Span(file, stored.start, stored.stop) if stored.dtype == dtype else entry), 0
+        case Pick(Stored(name), view, axes, 1.0) if (rows := _rows(view, axes)) is not None:
+            file = tensors.holder(name)
+            assert file is not None
+            stored = file.tensors[name]
+            row = (stored.stop - stored.start) // view[0]
+            span = Span(file, stored.start + rows.start * row, stored.start + rows.stop * row)
+            yield (span if stored.dtype == dtype else entry), 0
         case _:
             yield entry, 0
+
+
+def _rows(view: Shape, axes: tuple[Index, ...]) -> range | None:
+    """The rows that are picked, if they are whole, neighbours and in order: then they lie together in the file."""
+    if not all(isinstance(index, All) for index in axes[1:]):
+        return None
+    match axes[0]:
+        case All():
+            return range(view[0])
+        case First(count):
+            return range(count)
+        case Last(count):
+            return range(view[0] - count, view[0])
+        case Listed(indices) if indices == tuple(range(indices[0], indices[0] + len(indices))):
+            return range(indices[0], indices[0] + len(indices))
+    return None
 
 
 def _adjoin(first: Span, second: Span) -> bool:

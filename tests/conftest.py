@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from cases import bucket
@@ -16,6 +17,16 @@ settings.load_profile("fixed")
 def pytest_configure() -> None:
     """One thread in this process and all it starts, before torch asks: several fight over tiny networks."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    # Nothing here speaks TLS, but each `httpx.get` would read the world's authorities first: 20 ms, thousands of times.
+    os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "cases" / "authority.pem")
+    os.environ.pop("SSL_CERT_DIR", None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`make test` collects in two processes, which have to agree on every test's name."""
+    for item in items:
+        if " at 0x" in item.nodeid:
+            raise pytest.UsageError(f"{item.nodeid} has another name in each process: give its parameter an id")
 
 
 @pytest.fixture(scope="session")

@@ -9,9 +9,11 @@
 Importing this package imports neither httpx nor torch.
 """
 
+from learngenes_client.async_client import AsyncClient
 from learngenes_client.client import Client
 from learngenes_client.errors import (
     BadAnswer,
+    CantBuild,
     ClientError,
     DescendantNotFound,
     Dropped,
@@ -19,21 +21,29 @@ from learngenes_client.errors import (
     IntegrityError,
     InvalidArgument,
     InvalidRequest,
+    JobEnded,
+    JobNotFound,
     LearngeneNotFound,
     MissingPackage,
     NeedsLearning,
     NetworkError,
     NotFound,
     NotInTimm,
+    NotInTransformers,
+    Offline,
+    OnnxDiffers,
     ServiceError,
     ServiceUnavailable,
     Stalled,
     TooManyRequests,
+    Unanswered,
     Unauthorized,
     UnknownName,
     Unreachable,
     UnsupportedSize,
+    Yanked,
 )
+from learngenes_client.jobs import Event, Job
 from learngenes_client.model import Model
 from learngenes_client.models import (
     Catalog,
@@ -46,8 +56,10 @@ from learngenes_client.models import (
 from learngenes_client.ranking import Candidate, Estimate, Exclusion, Ranking
 
 __all__ = [
+    "AsyncClient",
     "BadAnswer",
     "Candidate",
+    "CantBuild",
     "Catalog",
     "Client",
     "ClientError",
@@ -55,11 +67,15 @@ __all__ = [
     "Document",
     "Dropped",
     "Estimate",
+    "Event",
     "Exclusion",
     "Forbidden",
     "IntegrityError",
     "InvalidArgument",
     "InvalidRequest",
+    "Job",
+    "JobEnded",
+    "JobNotFound",
     "Learngene",
     "LearngeneNotFound",
     "Method",
@@ -69,6 +85,9 @@ __all__ = [
     "NetworkError",
     "NotFound",
     "NotInTimm",
+    "NotInTransformers",
+    "Offline",
+    "OnnxDiffers",
     "Ranking",
     "RemoteFile",
     "ServiceError",
@@ -76,8 +95,10 @@ __all__ = [
     "Stalled",
     "Steps",
     "TooManyRequests",
+    "Unanswered",
     "Unauthorized",
     "UnknownName",
     "Unreachable",
     "UnsupportedSize",
+    "Yanked",
 ]

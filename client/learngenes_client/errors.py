@@ -8,19 +8,27 @@
     │   ├── NeedsLearning           a size that has to be fitted first; `ready` lists those that can be had
     │   ├── NotFound                no such address
     │   │   ├── LearngeneNotFound
-    │   │   └── DescendantNotFound
+    │   │   ├── DescendantNotFound
+    │   │   └── JobNotFound
+    │   ├── Yanked                  a version that was taken back; `reason` says why
+    │   ├── JobEnded                nothing to cancel
     │   ├── Unauthorized            it asks for a key, or does not know this one
     │   ├── Forbidden               the key may not do this; `scope` is what it lacks
-    │   └── ServiceUnavailable      it failed or is busy; the same call may work later
-    │       └── TooManyRequests     asked too often; works again after `retry_after` seconds
+    │   └── ServiceUnavailable      it failed or is busy; the same call may work later, after `retry_after` seconds
+    │       └── TooManyRequests     asked too often
     ├── NetworkError                no whole answer came
     │   ├── Unreachable             no connection could be made
+    │   │   └── Unanswered          nobody so much as refused it
     │   ├── Stalled                 connected, then silence
     │   └── Dropped                 the connection was cut before the answer was whole
+    ├── Offline                     no network is to be used, and the cache does not have it
     ├── IntegrityError              the file that came is not the one promised
+    ├── CantBuild                   a descendant that can't be built on this machine; it can be downloaded
     ├── BadAnswer                   an answer that is not this service's protocol
     ├── InvalidArgument             a value that can't be sent, found before anything was
     ├── NotInTimm                   a network that timm has no class for; the text names the loader
+    ├── NotInTransformers           likewise for transformers
+    ├── OnnxDiffers                 an ONNX file whose logits are not torch's; it was not kept
     └── MissingPackage              an optional package is needed; the text names the pip command
 
 Classes of ServiceError follow the stable `code` of the problem document, never its text.
@@ -114,6 +122,22 @@ class DescendantNotFound(NotFound):
     """The service knows no descendant of that id; ask for it by size again."""
 
 
+class JobNotFound(NotFound):
+    """The service has no job of that id."""
+
+
+class JobEnded(ServiceError):
+    """The job has ended; there is nothing to cancel."""
+
+
+class Yanked(ServiceError):
+    """The version was taken back. reason: why; `allow_yanked=True` builds and fetches it all the same."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        super().__init__(status, problem)
+        self.reason = str(problem.get("reason", ""))
+
+
 class Unauthorized(ServiceError):
     """The service asks for a key (LEARNGENES_KEY, or `key` of the client), or does not know the one it got."""
 
@@ -127,11 +151,7 @@ class Forbidden(ServiceError):
 
 
 class ServiceUnavailable(ServiceError):
-    """The service failed or is busy."""
-
-
-class TooManyRequests(ServiceUnavailable):
-    """The service was asked too often. retry_after: seconds until it answers again, 0 if it does not say."""
+    """The service failed or is busy. retry_after: seconds until it answers again, 0 if it does not say."""
 
     def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
         super().__init__(status, problem)
@@ -139,16 +159,22 @@ class TooManyRequests(ServiceUnavailable):
         self.retry_after = seconds if isinstance(seconds, int) and seconds > 0 else 0
 
 
+class TooManyRequests(ServiceUnavailable):
+    """The service was asked too often."""
+
+
 SERVICE_ERRORS: dict[str, type[ServiceError]] = {
     "unsupported-size": UnsupportedSize,
     "needs-learning": NeedsLearning,
     "unknown-name": UnknownName,
-    "invalid-value": InvalidRequest,
-    "invalid-request": InvalidRequest,
-    "invalid-key": InvalidRequest,
+    **dict.fromkeys(("invalid-value", "invalid-request", "invalid-key"), InvalidRequest),
+    **dict.fromkeys(("idempotency-key-reused", "digest-mismatch", "bad-tensor-file"), InvalidRequest),
     "learngene-not-found": LearngeneNotFound,
     "descendant-not-found": DescendantNotFound,
+    "job-not-found": JobNotFound,
     "not-found": NotFound,
+    "yanked": Yanked,
+    "job-ended": JobEnded,
     "unauthorized": Unauthorized,
     "forbidden": Forbidden,
     "too-many-requests": TooManyRequests,
@@ -163,6 +189,10 @@ class NetworkError(ClientError):
 
 class Unreachable(NetworkError):
     """No connection to the service could be made."""
+
+
+class Unanswered(Unreachable):
+    """No connection was made, and none refused, for as long as we wait; it is not tried again."""
 
 
 class Stalled(NetworkError):
@@ -188,6 +218,14 @@ class IntegrityError(ClientError):
         super().__init__(f"{name}: {measure} should be {expected}, got {actual}; nothing of it was kept")
 
 
+class Offline(ClientError):
+    """No network is to be used, and the cache does not have what was asked for."""
+
+
+class CantBuild(ClientError):
+    """The descendant can't be built on this machine; the text says why. It can be downloaded."""
+
+
 class BadAnswer(ClientError):
     """The server answered something that is not this service's protocol."""
 
@@ -198,6 +236,14 @@ class InvalidArgument(ClientError, ValueError):
 
 class NotInTimm(ClientError):
     """The network is of a family that timm has no class for; the text names the loader that builds it."""
+
+
+class NotInTransformers(ClientError):
+    """The network is of a family that transformers has no class for; the text names the loader that builds it."""
+
+
+class OnnxDiffers(ClientError):
+    """onnxruntime's logits of the exported file are not torch's, so no file was made."""
 
 
 class MissingPackage(ClientError, ImportError):

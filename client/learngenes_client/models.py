@@ -7,12 +7,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from learngenes_client.errors import BadAnswer
+from learngenes_client.errors import BadAnswer, IntegrityError
 
 MODEL_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
+RECIPE_FILE = "recipe.json"
+PREPROCESSOR_FILE = "preprocessor_config.json"
 
 PATH = re.compile(r"(/[A-Za-z0-9._~%@+=-]+)+")
+LONGEST_PATH = 2000
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+OURS = re.compile(r"document\.json|.*\.(part|etag|unsettled)", re.IGNORECASE)
+"""Names that a file of a descendant can't have: the cache keeps its own notes under them."""
+
+DECIDED = (MODEL_FILE, RECIPE_FILE)
+"""Files whose every byte the id decides; of the others a later service may have more to say."""
 
 Json = Mapping[str, Any]
 T = TypeVar("T")
@@ -33,12 +42,14 @@ class RemoteFile:
     url: str
 
     def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name) or OURS.fullmatch(self.name):
+            raise BadAnswer(f"a file is named {self.name!r:.80}, which is no plain file name or one of the cache's own")
         if self.bytes < 0:
             raise BadAnswer(f"file {self.name!r} has {self.bytes} bytes")
         if self.sha256 is not None and not is_sha256(self.sha256):
             raise BadAnswer(f"file {self.name!r} has sha256 {self.sha256!r}, not 64 lower-case hex digits")
-        if not PATH.fullmatch(self.url):
-            raise BadAnswer(f"file {self.name!r} lies at {self.url!r}, not at a path of this service")
+        if not PATH.fullmatch(self.url) or len(self.url) > LONGEST_PATH:
+            raise BadAnswer(f"file {self.name!r} lies at {self.url!r:.200}, not at a path of this service")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +78,9 @@ class Document:
     def __post_init__(self) -> None:
         if not is_sha256(self.id):
             raise BadAnswer(f"descendant id {self.id!r} is not 64 lower-case hex digits")
+        names = [file.name.lower() for file in self.files]
+        if len(set(names)) < len(names):
+            raise BadAnswer(f"descendant {self.id} has two files of one name among {sorted(names)}")
 
     def file(self, name: str) -> RemoteFile:
         """The file of that name; BadAnswer if the service offers none."""
@@ -74,6 +88,26 @@ class Document:
             if file.name == name:
                 return file
         raise BadAnswer(f"descendant {self.id} offers no {name}; it has {[file.name for file in self.files]}")
+
+    def offers(self, name: str) -> bool:
+        """Whether there is a file of that name."""
+        return any(file.name == name for file in self.files)
+
+    def must_agree(self, later: Document) -> None:
+        """IntegrityError if a later document says otherwise of a file that the id decides: one id is one content."""
+        for name in DECIDED:
+            if not (self.offers(name) and later.offers(name)):
+                continue
+            mine, other, what = self.file(name), later.file(name), f"{name} of descendant {self.id}"
+            if mine.bytes != other.bytes:
+                raise IntegrityError(what, "bytes", expected=mine.bytes, actual=other.bytes)
+            if None not in (mine.sha256, other.sha256) and mine.sha256 != other.sha256:
+                raise IntegrityError(what, "sha256", expected=mine.sha256, actual=other.sha256)
+
+    def with_sha256(self, name: str, sha256: str | None) -> Document:
+        """The same document, but that it knows the sha256 of that file."""
+        files = [dict(file) | ({"sha256": sha256} if file["name"] == name else {}) for file in self.raw["files"]]
+        return document_from({**self.raw, "files": files})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +124,7 @@ class Learngene:
     """One learngene the service can build from. depth, width: the sizes it can take.
 
     fitted: sizes that were fitted, of a learngene whose method needs that; parent: of one that was fitted to a size,
-    what it was fitted to.
+    what it was fitted to. yanked: why this version was taken back, None if it was not.
     """
 
     name: str
@@ -100,6 +134,7 @@ class Learngene:
     width: Steps
     fitted: tuple[Json, ...] = ()
     parent: str | None = None
+    yanked: str | None = None
     raw: Json = field(default_factory=dict, repr=False)
 
 
@@ -165,6 +200,7 @@ def learngene_from(raw: Json) -> Learngene:
         width=steps_from(take(space, "width", dict)),
         fitted=objects(raw, "fitted", default=[]),
         parent=take(take(raw, "parent", dict), "learngene", str) if isinstance(raw.get("parent"), dict) else None,
+        yanked=take(take(raw, "yanked", dict), "reason", str) if isinstance(raw.get("yanked"), dict) else None,
         raw=raw,
     )
 

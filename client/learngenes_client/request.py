@@ -15,7 +15,8 @@ class Request:
 
     num_classes: another number than the learngene's gets a fresh head; labels: class names, whose rows of the head are
     taken over where the learngene knows them. img_size, patch_size: pixels a side; in_chans: channels of an image;
-    pool: "token" or "avg", what the head sees. dtype: "f32", "f16" or "bf16"; keys: "timm".
+    pool: "token" or "avg", what the head sees. dtype: "f32", "f16" or "bf16"; keys: "timm"
+    or "transformers", whose tensor names.
     order: a named order of stages, or stage indices; strategy: how layers are dealt to stages; layers: the stage of
     every block, said outright. seed: of all fresh and drawn values.
     options: further options of the learngene's method by name, see `Client.methods`.

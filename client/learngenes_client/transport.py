@@ -1,4 +1,4 @@
-"""Carries a `Call` over the network. The one module that imports httpx.
+"""Carries a `Call` over the network, waiting or awaiting. The one module that imports httpx.
 
 Why httpx and not httpx2: the project was asked for httpx, so the client depends on
 `httpx>=0.28,<0.29`. httpx2 is the maintained line of the same library with the same names;
@@ -9,136 +9,232 @@ Every httpx error leaves this file as one of ours.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
-from urllib.parse import urlsplit
+from pathlib import Path
+from typing import Any
 
 import httpx
 
-from learngenes_client.calls import Answer, Call
-from learngenes_client.errors import BadAnswer, Dropped, InvalidArgument, NetworkError, Stalled, Unreachable
+from learngenes_client.calls import Answer, Call, Opened
+from learngenes_client.errors import BadAnswer, Dropped, InvalidArgument, Stalled, Unanswered, Unreachable
+from learngenes_client.retries import judged, retrying
+from learngenes_client.service import Service
 
 ANSWER_BYTES_LIMIT = 16 * 2**20
 """No document, list or problem is longer; what is longer is not from this service."""
 
-KEY = re.compile(r"[A-Za-z0-9._~+/=-]+")
 IDLE_SECONDS = 2.0
 """An idle connection is not used again after this: uvicorn closes it at 5, and a call must not meet that."""
 
+SENT_BYTES = 2**20
+"""So much of a file is read at once."""
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """An answer whose body has not been read yet. Header names are lower case."""
 
-    status: int
-    headers: Mapping[str, str]
-    chunks: Iterator[bytes]
+class Opening:
+    """An answer as it arrives."""
 
-    def whole(self) -> Answer:
-        """The answer with its body; BadAnswer past ANSWER_BYTES_LIMIT."""
-        body = bytearray()
-        for chunk in self.chunks:
-            body += chunk
-            if len(body) > ANSWER_BYTES_LIMIT:
-                raise BadAnswer(f"the answer is longer than {ANSWER_BYTES_LIMIT} bytes; is this the service?")
-        return Answer(self.status, self.headers, bytes(body))
+    def __init__(self, service: Service, call: Call, response: httpx.Response, silence_seconds: float) -> None:
+        self._service, self._call, self._silence_seconds = service, call, silence_seconds
+        self._response, self._chunks = response, response.iter_raw()
+        self.opened = _opened(service, call, response)
+
+    def read(self) -> bytes | None:
+        """The next bytes, None at the end; NetworkError."""
+        with _named(self._service, self._call, self._silence_seconds):
+            return next(self._chunks, None)
+
+    def close(self) -> None:
+        """Give the connection back, or up if the answer was not read to its end."""
+        self._response.close()
 
 
 class Transport:
-    """A pool of connections to one service. Safe to use from several threads.
+    """A pool of connections to one service. Safe to use from several threads."""
 
-    timeout_seconds: for connecting and for each silence in a document's answer;
-    stall_seconds: for each silence in a file's answer. InvalidArgument if base_url is not http(s).
-    key: sent with each call, but not to where a redirect leads away from the service; never shown.
-    """
-
-    def __init__(self, base_url: str, *, timeout_seconds: float, stall_seconds: float, key: str | None = None) -> None:
-        self.address = _address(base_url)
-        if key and not KEY.fullmatch(key):
-            raise InvalidArgument(
-                "a key is written in letters, digits, '_', '-' and '.', without blanks; this one is not"
-            )
-        self._timeout_seconds, self._stall_seconds = timeout_seconds, stall_seconds
+    def __init__(self, service: Service) -> None:
+        self._service = service
         try:
-            self._http = httpx.Client(
-                base_url=base_url,
-                headers={"User-Agent": "learngenes-client", "Accept-Encoding": "identity"}
-                | ({"Authorization": f"Bearer {key}"} if key else {}),
-                limits=httpx.Limits(keepalive_expiry=IDLE_SECONDS),
-            )
+            self._http = httpx.Client(**_options(service))
         except httpx.InvalidURL as error:
-            raise InvalidArgument(f"{base_url!r} is no service address: {error}") from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+            raise InvalidArgument(f"{service.base_url!r} is no service address: {error}") from error
 
     def close(self) -> None:
         """Close every connection."""
         self._http.close()
 
     def ask(self, call: Call) -> Answer:
-        """The whole answer, whatever its status; NetworkError if none came."""
-        with self._open(call, self._timeout_seconds) as incoming:
-            return incoming.whole()
+        """The whole answer; NetworkError if none came, ServiceUnavailable if it stayed `not now`."""
+        for attempt in retrying(call, tries=self._service.tries):
+            with attempt:
+                return judged(self._whole(call))
+        raise AssertionError("stamina raises the last error")
 
-    @contextmanager
-    def stream(self, call: Call) -> Iterator[Incoming]:
-        """The answer as it arrives; reading its chunks may raise NetworkError too."""
-        with self._open(call, self._stall_seconds) as incoming:
-            yield incoming
+    def open(self, call: Call) -> Opening:
+        """The answer as it arrives, whatever its status. Asked once, and to be closed."""
+        return self._send(call, max(self._service.stall_seconds, call.pause_seconds))
 
-    @contextmanager
-    def _open(self, call: Call, silence_seconds: float) -> Iterator[Incoming]:
+    def _whole(self, call: Call) -> Answer:
+        opening = self._send(call, self._service.timeout_seconds)
         try:
-            with self._http.stream(
-                call.method,
-                call.path,
-                params=dict(call.query) or None,
-                headers=dict(call.headers),
-                json=call.json,
-                timeout=httpx.Timeout(self._timeout_seconds, read=silence_seconds),
-                follow_redirects=call.method == "GET",  # a redirected POST would lose its body
-            ) as response:
-                if response.headers.get("content-encoding", "identity") != "identity":
-                    raise BadAnswer(f"{self.address}{call.path}: the body is encoded and should not be")
-                headers = {name.lower(): value for name, value in response.headers.items()}
-                yield Incoming(response.status_code, headers, response.iter_raw())
-        except httpx.HTTPError as error:
-            raise self._named(error, f"{self.address}{call.path}", silence_seconds) from error
+            body = bytearray()
+            while chunk := opening.read():
+                body += _small(chunk, body)
+            return Answer(opening.opened.status, opening.opened.headers, bytes(body))
+        finally:
+            opening.close()
 
-    def _named(self, error: httpx.HTTPError, where: str, silence_seconds: float) -> NetworkError | BadAnswer:
-        match error:
-            case httpx.ConnectTimeout() | httpx.PoolTimeout():
-                return Unreachable(f"no connection to {self.address} in {self._timeout_seconds:g} seconds")
-            case httpx.ConnectError() | httpx.ProxyError():
-                return Unreachable(f"no connection to {self.address}: {error}")
-            case httpx.ReadTimeout():
-                return Stalled(where, silence_seconds)
-            case httpx.WriteTimeout():
-                return Stalled(where, self._timeout_seconds)
-            case httpx.NetworkError() | httpx.RemoteProtocolError():
-                return Dropped(f"{where}: {str(error) or 'the connection was cut'}")
-            case _:
-                return BadAnswer(f"{where}: {error}")
+    def _send(self, call: Call, silence_seconds: float) -> Opening:
+        service = self._service
+        with _named(service, call, silence_seconds):
+            request = _request(service, self._http, call, silence_seconds)
+            response = self._http.send(request, stream=True, follow_redirects=_follows(call))
+        try:
+            return Opening(service, call, response, silence_seconds)
+        except BaseException:
+            response.close()
+            raise
 
 
-def _address(base_url: str) -> str:
-    """base_url without a user name, password or trailing slash, fit for a message."""
+class AsyncOpening:
+    """An answer as it arrives."""
+
+    def __init__(self, service: Service, call: Call, response: httpx.Response, silence_seconds: float) -> None:
+        self._service, self._call, self._silence_seconds = service, call, silence_seconds
+        self._response, self._chunks = response, response.aiter_raw()
+        self.opened = _opened(service, call, response)
+
+    async def read(self) -> bytes | None:
+        """As Opening.read."""
+        with _named(self._service, self._call, self._silence_seconds):
+            return await anext(self._chunks, None)
+
+    async def close(self) -> None:
+        """As Opening.close."""
+        await self._response.aclose()
+
+
+class AsyncTransport:
+    """As Transport, for one event loop."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        try:
+            self._http = httpx.AsyncClient(**_options(service))
+        except httpx.InvalidURL as error:
+            raise InvalidArgument(f"{service.base_url!r} is no service address: {error}") from error
+
+    async def close(self) -> None:
+        """As Transport.close."""
+        await self._http.aclose()
+
+    async def ask(self, call: Call) -> Answer:
+        """As Transport.ask."""
+        async for attempt in retrying(call, tries=self._service.tries):
+            with attempt:
+                return judged(await self._whole(call))
+        raise AssertionError("stamina raises the last error")
+
+    async def open(self, call: Call) -> AsyncOpening:
+        """As Transport.open."""
+        return await self._send(call, max(self._service.stall_seconds, call.pause_seconds))
+
+    async def _whole(self, call: Call) -> Answer:
+        opening = await self._send(call, self._service.timeout_seconds)
+        try:
+            body = bytearray()
+            while chunk := await opening.read():
+                body += _small(chunk, body)
+            return Answer(opening.opened.status, opening.opened.headers, bytes(body))
+        finally:
+            await opening.close()
+
+    async def _send(self, call: Call, silence_seconds: float) -> AsyncOpening:
+        service = self._service
+        with _named(service, call, silence_seconds):
+            request = _request(service, self._http, call, silence_seconds)
+            response = await self._http.send(request, stream=True, follow_redirects=_follows(call))
+        try:
+            return AsyncOpening(service, call, response, silence_seconds)
+        except BaseException:
+            await response.aclose()
+            raise
+
+
+def _options(service: Service) -> dict[str, Any]:
+    """How httpx's clients are made."""
+    return {
+        "base_url": service.base_url,
+        "headers": {"User-Agent": "learngenes-client", "Accept-Encoding": "identity"}
+        | ({"Authorization": f"Bearer {service.key}"} if service.key else {}),
+        "limits": httpx.Limits(keepalive_expiry=IDLE_SECONDS),
+    }
+
+
+def _request(
+    service: Service, http: httpx.Client | httpx.AsyncClient, call: Call, silence_seconds: float
+) -> httpx.Request:
+    content = None
+    if call.file is not None:
+        content = _pieces(call.file) if isinstance(http, httpx.Client) else _async_pieces(call.file)
     try:
-        parts = urlsplit(base_url)
-        port = "" if parts.port is None else f":{parts.port}"
-    except ValueError as error:
-        raise InvalidArgument(f"{base_url!r} is no service address: {error}") from error
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise InvalidArgument(f"a service address begins with http:// or https://, got {base_url!r}")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
+        return http.build_request(
+            call.method,
+            call.path,
+            params=dict(call.query) or None,
+            headers=dict(call.headers),
+            json=call.json,
+            content=content,
+            timeout=httpx.Timeout(service.timeout_seconds, read=silence_seconds),
+        )
+    except (httpx.InvalidURL, ValueError, TypeError) as error:  # no address, no text, no JSON
+        raise InvalidArgument(f"what was to be sent to {call.path:.80} can't be: {error}") from error
+
+
+def _opened(service: Service, call: Call, response: httpx.Response) -> Opened:
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise BadAnswer(f"{service.address}{call.path}: the body is encoded and should not be")
+    return Opened(response.status_code, {name.lower(): value for name, value in response.headers.items()})
+
+
+def _follows(call: Call) -> bool:
+    return call.method == "GET"  # a redirected POST would lose its body
+
+
+def _small(chunk: bytes, before: bytearray) -> bytes:
+    if len(before) + len(chunk) > ANSWER_BYTES_LIMIT:
+        raise BadAnswer(f"the answer is longer than {ANSWER_BYTES_LIMIT} bytes; is this the service?")
+    return chunk
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(SENT_BYTES):
+            yield piece
+
+
+async def _async_pieces(path: Path) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:
+        while piece := await asyncio.to_thread(file.read, SENT_BYTES):
+            yield piece
+
+
+@contextmanager
+def _named(service: Service, call: Call, silence_seconds: float) -> Iterator[None]:
+    """httpx's errors as ours."""
+    where = f"{service.address}{call.path}"
+    try:
+        yield
+    except (httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        raise Unanswered(f"no connection to {service.address} in {service.timeout_seconds:g} seconds") from error
+    except (httpx.ConnectError, httpx.ProxyError) as error:
+        raise Unreachable(f"no connection to {service.address}: {error}") from error
+    except httpx.ReadTimeout as error:
+        raise Stalled(where, silence_seconds) from error
+    except httpx.WriteTimeout as error:
+        raise Stalled(where, service.timeout_seconds) from error
+    except (httpx.NetworkError, httpx.RemoteProtocolError) as error:
+        raise Dropped(f"{where}: {str(error) or 'the connection was cut'}") from error
+    except httpx.HTTPError as error:
+        raise BadAnswer(f"{where}: {error}") from error

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from learngenes.budget.file_bytes import file_bytes, plain_bytes
 from learngenes.errors import LearngenesError, NeedsLearning
 from learngenes.families import architectures, vit
 from learngenes.families.architectures import Architecture
 from learngenes.families.vit import Geometry
 from learngenes.gene import Manifest
-from learngenes.header import item_bytes, layout
+from learngenes.header import item_bytes
 from learngenes.initialize import method_of
 from learngenes.planning.width import WidthOptions, narrowed
 from learngenes.sizes import Size
@@ -58,18 +59,15 @@ class Column:
 
     def cost(self, what: Cost, depth: int, *, dtype: str) -> int:
         """Parameters, multiply-adds, or the exact bytes of the file in this dtype (F32, F16 or BF16)."""
-        if what == "bytes":
-            return file_bytes(self._network(depth), dtype)
         if isinstance(self.networks, PlainViTs):
+            if what == "bytes":
+                return plain_bytes(replace(self.networks.geometry, depth=depth), dtype)
             frame, block = self.networks.params if what == "params" else self.networks.macs
             return frame + depth * block
+        if what == "bytes":
+            return file_bytes(self.networks[depth], dtype)
         count = architectures.parameters if what == "params" else architectures.macs
         return count(self.networks[depth])
-
-    def _network(self, depth: int) -> Architecture:
-        if isinstance(self.networks, PlainViTs):
-            return replace(self.networks.geometry, depth=depth)
-        return self.networks[depth]
 
     def above(self, what: Cost, depth: int, most: int, *, dtype: str) -> bool:
         """Whether the cost at this depth is above `most`; the exact size of a file is counted only where it matters."""
@@ -102,11 +100,6 @@ def needs_learning(manifest: Manifest, size: Size) -> bool:
     except NeedsLearning:
         return True
     return False
-
-
-def file_bytes(architecture: Architecture, dtype: str) -> int:
-    """Exact size of the safetensors file that holds such a network."""
-    return layout({name: (dtype, shape) for name, shape in architectures.shapes(architecture).items()}).size
 
 
 def _planned(manifest: Manifest, width: int, depths: Sequence[int]) -> Column:

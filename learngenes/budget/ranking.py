@@ -159,12 +159,13 @@ class _Family:
 
         quality = curve(self.measurements(chosen, epochs_after))
         latency = curve(q for q in self.quality if q.metric == LATENCY_MS)
+        known = quality.depths
         places, runs = [], []
         for column in table.values():
             inside, left_out = sift(column, budget, latency=latency, dtype=dtype)
             runs += left_out
             for depth in inside:
-                found = quality.at(Size(depth, column.width)) if depth in quality.depths else UNKNOWN
+                found = quality.at(Size(depth, column.width)) if depth in known else UNKNOWN
                 places.append(_Place(self, column, depth, found, latency))
         return places, exclusions(self.manifest, runs, budget)
 

@@ -12,7 +12,7 @@ from learngenes.errors import InvalidValue
 from learngenes.gene import Manifest
 from learngenes.initialize import Request
 from learngenes.ready import planned
-from learngenes.recipe import DTYPES, Recipe
+from learngenes.recipe import DTYPES, KEYS, Recipe
 from learngenes.store.opened import open_store
 
 
@@ -28,6 +28,7 @@ def arguments(command: argparse.ArgumentParser, *, optional: bool = False) -> No
     command.add_argument("--in-chans", type=int, metavar="COUNT", help="channels of an image")
     command.add_argument("--pool", choices=("token", "avg"), help="what the head sees: the class token or the average")
     command.add_argument("--dtype", choices=DTYPES, default="f32")
+    command.add_argument("--keys", choices=KEYS, default="timm", help="whose names the tensors have")
     command.add_argument("--seed", type=int, default=0, help="of all fresh and drawn values")
     command.add_argument("--order", help="front-mid-last, front-last-mid, or the stages such as 0,4,1,3,2")
     command.add_argument("--strategy", help="cyclic, random, proportional or interleave")
@@ -38,7 +39,10 @@ def arguments(command: argparse.ArgumentParser, *, optional: bool = False) -> No
 def learngene(chosen: argparse.Namespace) -> tuple[Catalog, Manifest]:
     """The learngene named, and the catalog it lies in."""
     catalog = learngenes(chosen)
-    return catalog, catalog.get(chosen.learngene)
+    manifest = catalog.get(chosen.learngene, yanked=chosen.allow_yanked)
+    if not chosen.allow_yanked:
+        catalog.refuse_yanked(manifest)
+    return catalog, manifest
 
 
 def learngenes(chosen: argparse.Namespace) -> Catalog:
@@ -71,6 +75,7 @@ def _request(chosen: argparse.Namespace) -> Request:
         in_chans=chosen.in_chans,
         pool=chosen.pool,
         dtype=chosen.dtype,
+        keys=chosen.keys,
         seed=chosen.seed,
         options=options,
     )

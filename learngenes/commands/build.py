@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from learngenes import recipe
 from learngenes.commands import asking
-from learngenes.descendant import model_config
+from learngenes.descendant import files
 from learngenes.stream import stream
 
 
@@ -26,7 +25,7 @@ def run(chosen: argparse.Namespace) -> int:
     with part.open("wb") as out:
         out.writelines(stream(file))
     part.replace(chosen.out / "model.safetensors")
-    (chosen.out / "config.json").write_bytes(model_config(made, manifest, id=file.id))
-    (chosen.out / "recipe.json").write_bytes(recipe.to_json(made))
+    for name, raw in files(made, manifest, id=file.id).items():
+        (chosen.out / name).write_bytes(raw)
     print(f"{chosen.out / 'model.safetensors'}: {file.size} bytes, descendant {file.id}")
     return 0

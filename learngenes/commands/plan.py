@@ -59,7 +59,7 @@ def _rank(chosen: argparse.Namespace) -> int:
     limits = {name: getattr(chosen, name) for name in LIMITS if getattr(chosen, name) is not None}
     catalog = asking.learngenes(chosen)
     found = best(
-        [catalog.get(name) for name in ([chosen.learngene] if chosen.learngene else catalog.names())],
+        [catalog.get(chosen.learngene)] if chosen.learngene else catalog.offered(),
         Budget(**{name: amount(value) if isinstance(value, str) else value for name, value in limits.items()}),
         dataset=chosen.dataset,
         epochs_after=chosen.epochs,

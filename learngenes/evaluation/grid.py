@@ -25,6 +25,7 @@ from learngenes.job import identity
 from learngenes.job_options import DataOptions, TrainingOptions
 from learngenes.ready import planned
 from learngenes.recipe import Recipe
+from learngenes.sizes import Size
 
 FORMAT = 1
 """Of the files; raised when what is measured changes meaning."""
@@ -76,7 +77,7 @@ class Cell:
         """Unlike any other cell's, and a file name."""
         what = f"{self.epochs}-epochs-seed{self.seed}" if self.metric == TOP1 else "latency"
         raw = json.dumps(self.key, sort_keys=True).encode()
-        return f"depth{self.depth}-width{self.width}-{what}-{hashlib.sha256(raw).hexdigest()[:16]}"
+        return f"{Size(self.depth, self.width).name}-{what}-{hashlib.sha256(raw).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True, slots=True)

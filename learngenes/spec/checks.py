@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from learngenes import config, gene
-from learngenes.aliases import check_alias
+from learngenes.aliases import check_movable
 from learngenes.catalog import Catalog
 from learngenes.errors import InvalidValue, UnknownName
 from learngenes.evaluation.job import EvaluationJob
@@ -15,7 +15,7 @@ from learngenes.initialize import Request
 from learngenes.job import check_teaching
 from learngenes.job_options import Teaching
 from learngenes.preparation import data_options
-from learngenes.publish import check_fit, newest_of, published_by
+from learngenes.publish import check_fit, check_name_of, newest_of, published_by
 from learngenes.ready import planned
 from learngenes.sizes import Size
 from learngenes.spec.kinds import Evaluate, FitSize, Learn, Spec, Tournament, identify
@@ -32,6 +32,7 @@ def check(spec: Spec, catalog: Catalog) -> None:
     match spec:
         case Learn():
             check_learn(spec)
+            check_name_of(catalog, spec.job.name)
             if spec.private:
                 check_private(spec, catalog)
         case FitSize(job=job):
@@ -39,7 +40,7 @@ def check(spec: Spec, catalog: Catalog) -> None:
         case Evaluate(job=job):
             _check_evaluate(job, catalog)
             if spec.alias is not None:
-                check_alias(spec.alias)
+                check_movable(spec.alias)
         case Tournament(job=job):
             check_contestants(job, catalog)
 
@@ -48,7 +49,7 @@ def check_learn(spec: Learn) -> None:
     """InvalidValue, UnknownName or UnsupportedSize where the job contradicts its method or asks for no legal size."""
     job = spec.job
     if spec.alias is not None:
-        check_alias(spec.alias)
+        check_movable(spec.alias)
     if job.method not in METHODS:
         raise UnknownName("method", job.method, METHODS)
     method = METHODS[job.method]
@@ -122,7 +123,8 @@ def _first(reference: str, catalog: Catalog) -> str:
     manifest = catalog.get(reference)
     same = gene.unmeasured(manifest)
     older = (catalog.get(f"{manifest.name}@{version}") for version in catalog.versions(manifest.name))
-    return next(one.reference for one in older if gene.unmeasured(one) == same)
+    alike = [one.reference for one in older if gene.unmeasured(one) == same]
+    return next((reference for reference in alike if not catalog.yanks.has(reference)), manifest.reference)
 
 
 def _check_fit_size(job: FitJob, parent: Manifest) -> None:

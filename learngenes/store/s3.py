@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 PART_BYTES = 8 << 20
 """What is not larger goes up in one request; what is, in parts of this size. Everything comes down in such parts."""
 PARTS_AT_ONCE = 2
-BY_DIGEST = re.compile(r"(?:blobs/sha256|jobs/state/[0-9a-f]{32}/parts)/[0-9a-f]{64}", re.ASCII)
-"""Keys of blobs, and of files that running jobs keep: named by their digest, so all who write one write the same."""
+BY_DIGEST = re.compile(r"(?:blobs/sha256/|staged/[0-9]+-[0-9]+-|jobs/state/[0-9a-f]{32}/parts/)[0-9a-f]{64}", re.ASCII)
+"""Keys of blobs, staged or not, and of files of running jobs: by their digest, so all who write one write the same."""
 
 _PIECE_BYTES = 1 << 20
 _URL = re.compile(r"(s3|gs|az)://([A-Za-z0-9][A-Za-z0-9._-]*)((?:/[A-Za-z0-9_][A-Za-z0-9._-]*)*)/?")

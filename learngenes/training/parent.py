@@ -6,13 +6,15 @@ What weight selection, subcloning, Vanilla-LG and condensing without images star
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+import timm
+import torch
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import nn
 
-from learngenes.errors import InvalidValue
-from learngenes.families.vit import Geometry, shapes
+from learngenes.errors import InvalidValue, UnknownName
+from learngenes.families.vit import TIMM_NORM_EPS, Geometry, shapes
 from learngenes.job import FloatArray, Input, LearnJob, Stopped
 from learngenes.training.ancestor import Ancestor
 from learngenes.training.session import Session
@@ -63,6 +65,30 @@ def vit_tensors(model: nn.Module, geometry: Geometry) -> dict[str, FloatArray]:
                 f"network; change one of them"
             )
     return arrays(named)
+
+
+def heads_and_pool(architecture: str, arguments: dict[str, Any]) -> tuple[int, Literal["token", "avg"]]:
+    """Of timm's network of this name, which no tensor shows; InvalidValue or UnknownName unless it is a plain ViT."""
+    if not timm.is_model(architecture):
+        raise UnknownName("network of timm's", architecture, timm.list_models())
+    try:
+        with torch.device("meta"):
+            model: Any = timm.create_model(architecture, pretrained=False, **arguments)
+    except (TypeError, ValueError, AssertionError) as error:
+        raise InvalidValue(f"timm can't make {architecture!r} with {arguments}: {error}") from error
+    if not isinstance(model, VisionTransformer) or type(model.blocks[0]) is not Block:
+        raise InvalidValue(f"{architecture!r} is a {_kind(model)}; learngenes are cut out of a plain VisionTransformer")
+    block: Any = model.blocks[0]
+    for what, plain, have in (
+        ("activation", "GELU", type(block.mlp.act).__name__),
+        ("norm before the blocks", "Identity", type(model.norm_pre).__name__),
+        ("norm_eps", TIMM_NORM_EPS, block.norm1.eps),
+    ):
+        if have != plain:
+            raise InvalidValue(f"{architecture!r} has the {what} {have}, a plain ViT has {plain}")
+    if (pool := model.global_pool) not in ("token", "avg"):
+        raise InvalidValue(f"{architecture!r} pools by {pool!r}, a plain ViT by 'token' or 'avg'")
+    return block.attn.num_heads, pool
 
 
 def _flags(model: nn.Module, geometry: Geometry) -> list[tuple[str, object, object]]:

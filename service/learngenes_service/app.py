@@ -9,9 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 from starlette.types import ASGIApp
 
 import learngenes
@@ -20,24 +17,30 @@ from learngenes.store import is_directory
 from learngenes.store.opened import open_store
 from learngenes_service import operations, problems
 from learngenes_service.access.callers import Access, needs
-from learngenes_service.access.keys import Keys
+from learngenes_service.access.keys import FRESH_SECONDS, Keys
 from learngenes_service.access.private import Marks, PublicCatalog
+from learngenes_service.declared_size import DeclaredSize
 from learngenes_service.descendants.endpoints import router as descendants
+from learngenes_service.hub import routes as hub
+from learngenes_service.hub.calls import Hub
 from learngenes_service.initialize.endpoints import router as initialize
 from learngenes_service.jobs.endpoints import router as jobs_router
 from learngenes_service.jobs.opening import open_jobs, reconciled
 from learngenes_service.learngenes.endpoints import router as learngenes_router
+from learngenes_service.learngenes.files import router as learngene_files
 from learngenes_service.memory import Memory
+from learngenes_service.page import endpoints as page
+from learngenes_service.page import job_pages
 from learngenes_service.plan.endpoints import router as plan
-from learngenes_service.problems import DeclaredSize
+from learngenes_service.publishing.endpoints import blobs
+from learngenes_service.publishing.endpoints import router as publishing
+from learngenes_service.publishing.opening import body_limits, open_publications, swept
+from learngenes_service.publishing.versions import router as versions
 from learngenes_service.settings import Settings
 from learngenes_service.state import Library
 from learngenes_service.telemetry.metrics import Metrics
 from learngenes_service.telemetry.requests import Telemetry
 from learngenes_service.telemetry.stores import CountedStore
-
-REDIS_SILENCE_SECONDS = 0.5
-"""Redis gets so long to say whether it is there."""
 
 log = logging.getLogger("learngenes.service")
 
@@ -47,7 +50,7 @@ class Service(FastAPI):
 
     def build_middleware_stack(self) -> ASGIApp:
         """See FastAPI."""
-        sized = DeclaredSize(super().build_middleware_stack(), self.max_body_size or 0)
+        sized = DeclaredSize(super().build_middleware_stack(), self.max_body_size or 0, limits=self.state.limits)
         return Telemetry(sized, self.state.metrics)
 
 
@@ -62,6 +65,7 @@ def create_app(settings: Settings) -> FastAPI:
         variants=settings.data / "variants",
         variants_bytes=settings.cache_bytes,
         open_bytes=open_bytes,
+        fresh_seconds=FRESH_SECONDS,
     )
     marks = Marks(catalog)
     jobs = open_jobs(settings, catalog.store, marks=marks, metrics=metrics)
@@ -69,7 +73,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await asyncio.to_thread(_add_starter, catalog)
-        async with reconciled(jobs, settings):
+        async with reconciled(jobs, settings), swept(app.state.publications):
             yield
 
     app = Service(
@@ -83,22 +87,25 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.shelves = Library(Memory(catalog, metrics), marks, PublicCatalog(catalog, marks), settings.default)
     app.state.access = Access(Keys(catalog.store), settings)
     app.state.jobs = jobs
-    app.state.redis = _redis(settings.redis_url)
+    app.state.publications = open_publications(settings, catalog)
+    app.state.limits = limits = body_limits(settings)
     problems.install(app)
-    for router in (initialize, descendants, plan, learngenes_router, jobs_router):
+    larger = {id(blobs): limits["/v1/blobs/"], id(publishing): limits["/v1/learngenes"]}
+    own = (initialize, descendants, plan, learngenes_router, blobs, publishing, versions, learngene_files, jobs_router)
+    for router in own:
         # Whatever else an endpoint asks for: who may not even read gets no further.
         readers = [Depends(needs("read"))]
-        app.include_router(router, dependencies=readers, responses=problems.documented(401, 429, 503))
+        app.include_router(
+            router,
+            dependencies=readers,
+            responses=problems.documented(401, 410, 422, 429, 503),
+            max_body_size=larger.get(id(router)),
+        )
     app.include_router(operations.router)
+    for pages in (page.router, job_pages.router, page.static):
+        app.include_router(pages)
+    app.router.routes.extend(hub.routes(Hub()))  # the last: whatever else is here, it comes first
     return app
-
-
-def _redis(url: str) -> Redis | None:
-    """A client that connects when it is first used."""
-    if not url:
-        return None
-    silence = REDIS_SILENCE_SECONDS
-    return Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_timeout=silence, socket_connect_timeout=silence)
 
 
 def _add_starter(catalog: Catalog) -> None:

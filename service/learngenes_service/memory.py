@@ -50,6 +50,7 @@ class Memory:
         self._metrics = metrics
         self._recent: OrderedDict[str, Descendant] = OrderedDict()
         self._asked: OrderedDict[bytes, str] = OrderedDict()
+        self._unkept: set[str] = set()
         self._tensors = 0
         self._hashes: dict[str, asyncio.Future[str]] = {}
         # As many threads as cores, and their own: however many download, planning does not wait behind them.
@@ -57,19 +58,27 @@ class Memory:
         # One thread: reading gigabytes must not take the threads that answer small requests.
         self._hasher = ThreadPoolExecutor(1, thread_name_prefix="sha256")
 
-    async def initialize(self, manifest: Manifest, request: Request, *, among: Catalog) -> Descendant:
+    async def initialize(
+        self, manifest: Manifest, request: Request, *, among: Catalog, keep: bool = True
+    ) -> Descendant:
         """The descendant of a request; what was asked of late is not planned again. Raises what `initialize` does.
 
-        among: the learngenes that may answer it.
+        among: the learngenes that may answer it. keep: remember the recipe in the store; who only looks does not.
         """
         chosen = await asyncio.to_thread(ready, among, manifest, request)
         asked = hashlib.sha256(f"{chosen.reference} {request!r}".encode("utf-8", "backslashreplace")).digest()
         known = self._touch(self._asked.get(asked, ""))
         if known is None:
-            known = self._remember(await asyncio.to_thread(self._make, manifest, request, among))
+            made = await asyncio.to_thread(self._make, manifest, request, among)
+            if made.file.id not in self._recent:
+                self._unkept.add(made.file.id)
+            known = self._remember(made)
             self._asked[asked] = known.file.id
             if len(self._asked) > len(self._recent):
                 self._asked.popitem(last=False)
+        if keep and known.file.id in self._unkept:
+            await asyncio.to_thread(self._keep, known)
+            self._unkept.discard(known.file.id)
         return known
 
     async def get(self, id: str) -> Descendant:
@@ -90,12 +99,13 @@ class Memory:
     def _make(self, manifest: Manifest, request: Request, among: Catalog) -> Descendant:
         recipe, chosen = planned(among, manifest, request)
         self._metrics.recipes.inc()
-        descendant = self._assemble(recipe, chosen)
+        return self._assemble(recipe, chosen)
+
+    def _keep(self, descendant: Descendant) -> None:
         try:
-            self.catalog.keep(recipe)
+            self.catalog.keep(descendant.recipe)
         except OSError as error:
             log.warning("descendant %s will be unknown after a restart: %s", descendant.file.id, error)
-        return descendant
 
     def _recall(self, id: str) -> Descendant:
         try:
@@ -116,6 +126,7 @@ class Memory:
         while self._tensors > KEPT_TENSORS and len(self._recent) > 1:
             _, oldest = self._recent.popitem(last=False)
             self._tensors -= _weight(oldest)
+            self._unkept.discard(oldest.file.id)
         return descendant
 
     def _touch(self, id: str) -> Descendant | None:

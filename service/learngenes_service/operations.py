@@ -8,11 +8,11 @@ from typing import Any, cast
 
 from fastapi import APIRouter, Depends, Request
 from prometheus_client import CONTENT_TYPE_LATEST
-from redis import Redis, RedisError
 from starlette.responses import JSONResponse, Response
 
 from learngenes.errors import LearngenesError
 from learngenes_service.access.callers import needs
+from learngenes_service.jobs.sight import Jobs
 from learngenes_service.problems import ProblemResponse, documented
 from learngenes_service.state import Library
 from learngenes_service.telemetry.metrics import Metrics
@@ -35,16 +35,17 @@ async def healthz() -> dict[str, str]:
 async def readyz(request: Request) -> Response:
     """Ready: the default learngene is there and every byte of it as promised. Store and Redis are looked at and named.
 
-    Without Redis nothing is learned, but everything that is there is served: that is ready.
+    Without Redis nothing is learned, but everything that is there is served: that is ready. So is a service whose
+    default learngene was taken back, which is said: other learngenes are served as before.
     """
     library: Library = request.app.state.shelves
     (store, default), redis = await asyncio.gather(
-        asyncio.to_thread(_store, library), _redis(request.app.state.redis, seconds=REDIS_SECONDS)
+        asyncio.to_thread(_store, library), _redis(request.app.state.jobs, seconds=REDIS_SECONDS)
     )
     if isinstance(default, Exception):
         detail = f"the default learngene can't be served: {default}"
         return ProblemResponse(503, "not-ready", detail, store=store, redis=redis)
-    return JSONResponse({"status": "ready", "learngene": default, "store": store, "redis": redis})
+    return JSONResponse({"status": "ready", "store": store, "redis": redis} | default)
 
 
 @router.get(
@@ -56,7 +57,7 @@ def metrics(request: Request) -> Response:
     return Response(counted.text(), media_type=CONTENT_TYPE_LATEST)
 
 
-def _store(library: Library) -> tuple[str, str | Exception]:
+def _store(library: Library) -> tuple[str, dict[str, str] | Exception]:
     """How the store is, and the default learngene, or why it can't be served."""
     catalog, store = library.memory.catalog, "ok"
     try:
@@ -64,19 +65,21 @@ def _store(library: Library) -> tuple[str, str | Exception]:
     except (LearngenesError, OSError):
         store = "unreachable"
     try:
-        manifest = catalog.get(library.default)
+        manifest = catalog.get(library.default, yanked=True)
         catalog.open(manifest)
+        yank = catalog.yanks.get(manifest.reference)
     except (LearngenesError, OSError) as error:
         return store, error
-    return store, manifest.reference
+    facts = {"learngene": manifest.reference}
+    return store, facts if yank is None else facts | {"yanked": yank.reason}
 
 
-async def _redis(redis: Redis | None, *, seconds: float) -> str:
+async def _redis(jobs: Jobs | None, *, seconds: float) -> str:
     """How Redis is; looking up the name of its host obeys no timeout of the client."""
-    if redis is None:
+    if jobs is None:
         return "none"
     try:
-        await asyncio.wait_for(asyncio.to_thread(redis.ping), seconds)
-    except (RedisError, OSError):  # TimeoutError too
-        return "unreachable"
-    return "ok"
+        there = await asyncio.wait_for(asyncio.to_thread(lambda: jobs.link.pulse.beats()), seconds)
+    except TimeoutError:
+        there = False
+    return "ok" if there else "unreachable"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
@@ -17,14 +18,25 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from learngenes import errors
-from learngenes.errors import LearngenesError, NeedsLearning, UnsupportedSize, suggest
+from learngenes.errors import LearngenesError, NeedsLearning, UnsupportedSize, Yanked, suggest
 from learngenes.sizes import Size, SizeSpace
 
 RETRY_SECONDS = "5"
 """What a caller is told to wait where the store can't be asked."""
+
+CLOSING = {"connection": "close"}
+UNREAD = frozenset({401, 403, 408, 411, 413, 429, 507})
+"""Statuses that are answered before a body was read."""
+
+DRAINED_BYTES = 64 << 20
+"""A body that was refused is still read, up to so much: who sends all before reading sees the answer."""
+
+MESSAGE_CHARACTERS = 600
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 log = logging.getLogger("learngenes.service")
 
@@ -35,6 +47,9 @@ STATUS: dict[type[LearngenesError], int] = {
     errors.UnsupportedSize: 422,
     errors.NeedsLearning: 409,
     errors.LearngeneNotFound: 404,
+    errors.Yanked: 410,
+    errors.NotSigned: 404,
+    errors.BadSignature: 422,
     errors.BlobNotFound: 500,
     errors.BlobExists: 409,
     errors.StoreUnavailable: 503,
@@ -62,8 +77,8 @@ class DescendantNotFound(LearngenesError):
 class Problem(BaseModel):
     """RFC 9457, with our stable `code`, and the `request_id` of the log.
 
-    `legal` and `nearest` where a size can't be; `size` and `ready` where it has to be fitted first; `errors` for each
-    field at fault.
+    `legal` and `nearest` where a size can't be; `size` and `ready` where it has to be fitted first; `learngene`,
+    `reason` and `at` of a version that was taken back; `errors` for each field at fault.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -120,29 +135,39 @@ def size_facts(space: SizeSpace, nearest: Size | None) -> dict[str, Any]:
 
 def install(app: FastAPI) -> None:
     """Every error of the app, expected or not, answers with a problem."""
-    app.add_exception_handler(LearngenesError, _of_library)
-    app.add_exception_handler(Refusal, _of_refusal)
-    app.add_exception_handler(RequestValidationError, _of_validation)
-    app.add_exception_handler(HTTPException, _of_http)
-    app.add_exception_handler(ClientDisconnect, _of_gone)
-    app.add_exception_handler(Exception, _unexpected)
+    for kind, handler in _handlers().items():
+        app.add_exception_handler(kind, handler)
 
 
-class DeclaredSize:
-    """Around an app: a body that says it is too large is refused before it is sent, and by a problem."""
+async def problem_of(request: Request, error: Exception) -> Response:
+    """What the app would answer this error with; for a part of it that has more to say."""
+    handlers = _handlers()
+    return await handlers[next(kind for kind in type(error).__mro__ if kind in handlers)](request, error)
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
-        self.app = app
-        self.limit = limit
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See ASGI."""
-        declared = Headers(scope=scope).get("content-length", "") if scope["type"] == "http" else ""
-        if declared.isascii() and declared.isdecimal() and int(declared[:20]) > self.limit:
-            detail = f"the body has {declared[:20]} bytes, the service takes {self.limit}"
-            await ProblemResponse(413, "too-large", detail)(scope, receive, send)
-            return
-        await self.app(scope, receive, send)
+def closing(response: ProblemResponse, sent: Headers) -> ProblemResponse:
+    """The same, and the end of a connection on which far more is said to come than is worth waiting for."""
+    declared = sent.get("content-length", "")
+    if response.status_code in UNREAD and declared.isdecimal() and int(declared[:20]) > DRAINED_BYTES:
+        response.headers.update(CLOSING)
+    return response
+
+
+def hub_headers(code: str, message: str) -> dict[str, str]:
+    """What clients of a Hugging Face hub branch on and show: one line of printable ASCII, as a header has to be."""
+    line = _UNPRINTABLE.sub("?", " ".join(message.split()))
+    return {"x-error-code": code, "x-error-message": line[:MESSAGE_CHARACTERS]}
+
+
+def _handlers() -> dict[type[Exception], Handler]:
+    return {
+        LearngenesError: _of_library,
+        Refusal: _of_refusal,
+        RequestValidationError: _of_validation,
+        HTTPException: _of_http,
+        ClientDisconnect: _of_gone,
+        Exception: _unexpected,
+    }
 
 
 async def _of_library(request: Request, error: Exception) -> Response:
@@ -159,12 +184,15 @@ async def _of_library(request: Request, error: Exception) -> Response:
     if isinstance(error, NeedsLearning):
         ready = [asdict(size) for size in error.ready]
         return ProblemResponse(status, error.code, str(error), size=asdict(error.size), ready=ready)
+    if isinstance(error, Yanked):
+        detail = f"learngene {error.reference} was taken back: {error.reason}; ?yanked=allow has it all the same"
+        return ProblemResponse(status, error.code, detail, learngene=error.reference, reason=error.reason, at=error.at)
     return ProblemResponse(status, error.code, str(error))
 
 
 async def _of_refusal(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
-    return error.response
+    return closing(error.response, request.headers)
 
 
 async def _of_validation(request: Request, error: Exception) -> Response:
@@ -192,8 +220,15 @@ def _fault(fault: dict[str, Any], known: tuple[str, ...], elsewhere: Mapping[str
         return {"field": field, "message": f"unknown field; {way}"}
     message = str(fault["msg"])
     if fault["type"] not in ("missing", "json_invalid", "model_attributes_type"):
-        message += f", got {repr(fault.get('input'))[:80]}"
+        message += f", got {_shown(fault.get('input'))}"
     return {"field": field, "message": message}
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)[:80]
+    except ValueError:  # Python writes no whole number of thousands of digits
+        return "a number of too many digits"
 
 
 async def _of_http(request: Request, error: Exception) -> Response:

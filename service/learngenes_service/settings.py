@@ -22,7 +22,7 @@ Scope = Literal["read", "train", "admin"]
 """What a caller may do, each including those before it."""
 
 # Read by the client and by jobs, not by us: no typo.
-_FOREIGN = {"URL", "CACHE", "KEY", "PARENT"}
+_FOREIGN = {"URL", "CACHE", "KEY", "OFFLINE", "PARENT"}
 _SIZE = re.compile(r"([0-9]{1,15})([KMGT]?)B?", re.ASCII | re.IGNORECASE)
 _RATE = re.compile(r"[1-9][0-9]{0,8}/(second|minute|hour|day)", re.ASCII)
 _REDIS = re.compile(
@@ -84,6 +84,10 @@ class Settings:
         1 << 20,
         size=True,
         least=1024,
+    )
+    upload_bytes: int = _says("largest file that may be uploaded", 5 * 10**9, size=True, least=1024)
+    staged_bytes: int = _says(
+        "room for files that were uploaded and not published; those of yesterday leave it", 20 * 10**9, size=True
     )
     log: Literal["text", "json"] = _says("lines of the log: for people, or JSON for machines", "text")
 

@@ -38,7 +38,7 @@ from hypothesis import strategies as st
 import learngenes
 from learngenes import recipe as recipes
 from learngenes.errors import InvalidValue, NeedsLearning, UnknownName, UnsupportedSize
-from learngenes.families import architectures
+from learngenes.families import architectures, transformers
 from learngenes.formulas import compute
 from learngenes.gene import Manifest
 from learngenes.initialize import Request, initialize, method_of
@@ -198,6 +198,24 @@ def test_every_tensor_is_one_of_the_family_in_name_and_shape(method: str) -> Non
         file = TensorFile(built(recipe, method))
         assert {name: tensor.shape for name, tensor in file.tensors.items()} == architectures.shapes(recipe.geometry)
         assert len(recipe.layer_map) == size.depth and recipe.geometry.classes == 5
+
+
+def test_transformers_names_are_given_to_the_same_values_or_refused_with_the_way_out(method: str) -> None:
+    size = ready(method)[0]
+    wanted: dict[str, Any] = {"depth": size.depth, "width": size.width}
+    geometry = planned(method, **wanted).geometry
+    try:
+        names = list(transformers.tensors(geometry))
+    except InvalidValue:
+        with pytest.raises(InvalidValue, match="leave out keys"):
+            planned(method, **wanted, keys="transformers")
+        return
+    ours, theirs = tensors_of(method, **wanted), tensors_of(method, **wanted, keys="transformers")
+    assert sorted(theirs.tensors) == sorted(tensor.name for tensor in names)
+    for tensor in names:
+        expected = ours.array(tensor.timm)
+        expected = expected if tensor.part is None else np.split(expected, 3)[tensor.part]
+        np.testing.assert_array_equal(theirs.array(tensor.name), expected)
 
 
 @pytest.mark.parametrize("dtype", ["f32", "f16", "bf16"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
+import random
 import re
 import socket
 import subprocess
@@ -22,7 +23,7 @@ from learngenes.store.local import LocalStore
 from learngenes.store.opened import open_store
 from learngenes.store.s3 import PART_BYTES, ObjectStore
 
-LARGE = os.urandom(1 << 20) * 20 + b"and a bit"
+LARGE = random.Random(0).randbytes(1 << 20) * 20 + b"and a bit"
 DIGEST = hashlib.sha256(LARGE).hexdigest()
 KEY = f"blobs/sha256/{DIGEST}"
 
@@ -32,7 +33,7 @@ def store(s3: bucket.Server) -> ObjectStore:
     return ObjectStore(s3.new())
 
 
-@pytest.mark.parametrize("key", [KEY, f"jobs/state/{'a' * 32}/parts/{DIGEST}"])
+@pytest.mark.parametrize("key", [KEY, f"staged/1795275735-20971530-{DIGEST}", f"jobs/state/{'a' * 32}/parts/{DIGEST}"])
 def test_a_large_file_named_by_its_digest_goes_up_in_parts_and_comes_down_in_pieces(
     s3: bucket.Server, store: ObjectStore, key: str
 ) -> None:

@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import factories
@@ -95,13 +96,29 @@ def start() -> Callable[..., AbstractContextManager[Service]]:
     return serving
 
 
+@pytest.fixture(scope="session")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[bool], Service]]:
+    """`services(zero_copy)`: the service of all tests, started when first asked for."""
+    with ExitStack() as stack:
+
+        @cache
+        def running(zero_copy: bool) -> Service:
+            return stack.enter_context(serving(stored(tmp_path_factory.mktemp("service")), zero_copy=zero_copy))
+
+        yield running
+
+
 @pytest.fixture(scope="session", params=[True, False], ids=["zero-copy", "plain"])
-def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(request: pytest.FixtureRequest, services: Callable[[bool], Service]) -> Service:
     """A service whose default learngene is a tiny one, and which has a larger one for long downloads.
 
     Once with each of its two ways to the socket.
     """
-    data = tmp_path_factory.mktemp("service")
+    return services(request.param)
+
+
+def stored(data: Path) -> Path:
+    """The data directory, with what `service` serves in its store."""
     factories.catalog(
         None,
         factories.learngene(),
@@ -112,8 +129,7 @@ def service(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         completed(*wide),
         store=LocalStore(data / "store"),
     )
-    with serving(data, zero_copy=request.param) as running:
-        yield running
+    return data
 
 
 def completed(of: Manifest, raw: bytes) -> tuple[Manifest, bytes]:

@@ -29,6 +29,9 @@ OPEN = {"/healthz", "/readyz", "/docs", "/openapi.json", "/docs/oauth2-redirect"
 READING = {("POST", "/initialize"), ("POST", "/v1/plan")}
 """What needs no more than `read` although it is no GET."""
 
+ADMIN = {("PUT", "/v1/learngenes/{reference}/yank"), ("DELETE", "/v1/learngenes/{reference}/yank")}
+"""What is not enough for `train`."""
+
 SECRET, ABSENT = "zz-secret", "zz-absent"
 NO_ID = "0" * 64
 VOLATILE = re.compile(r'"request_id": ?"[^"]*"|"timestamp": ?[0-9.]+')
@@ -43,7 +46,14 @@ def routes() -> list[tuple[str, str]]:
 
 def address(path: str, *, name: str, id: str) -> str:
     """The path with something in its braces."""
-    fill = {"reference": name, "id": id, "name": "model.safetensors"}
+    files = "{reference}" in path or "{id}" in path
+    fill = {
+        "reference": name,
+        "id": id,
+        "name": "model.safetensors" if files else name,
+        "alias": "best",
+        "sha256": NO_ID,
+    }
     return re.sub(r"\{([^}]*)\}", lambda found: fill[found[1]], path)
 
 
@@ -115,9 +125,10 @@ def test_what_changes_something_needs_more_than_to_read(closed: str, keys: dict[
                 assert answer.status_code not in (401, 403), (method, path)
                 continue
             assert answer.status_code == 403, (method, path)
-            assert (answer.json()["code"], answer.json()["scope"]) == ("forbidden", "train"), (method, path)
-            assert 'error="insufficient_scope", scope="train"' in answer.headers["www-authenticate"]
-            enough = client.request(method, url, headers=bearer(keys["train"]))
+            scope = "admin" if (method, path) in ADMIN else "train"
+            assert (answer.json()["code"], answer.json()["scope"]) == ("forbidden", scope), (method, path)
+            assert f'error="insufficient_scope", scope="{scope}"' in answer.headers["www-authenticate"]
+            enough = client.request(method, url, headers=bearer(keys[scope]))
             assert enough.status_code not in (401, 403), (method, path)
 
 

@@ -54,8 +54,13 @@ class Api:
         """Values of this path's parameters that lead to something."""
         if path.startswith("/v1/jobs"):
             return {"id": self.job}
+        if path.startswith("/v1/blobs"):
+            return {"sha256": "0" * 64}
         if path.startswith("/v1/learngenes"):
-            return {"reference": "tiny@1"}
+            # Of another than what is downloaded: it may be taken back at any time.
+            changes = path.rpartition("/")[2] in ("yank", "signature") or "/aliases/" in path
+            name = "other" if changes else "tiny"
+            return {"reference": f"{name}@1", "name": "manifest.json" if "{reference}" in path else name}
         return {"id": self.descendant} | ({"name": "config.json"} if "{name}" in path else {})
 
 
@@ -63,7 +68,7 @@ class Api:
 def api(tmp_path_factory: pytest.TempPathFactory, start: Start) -> Iterator[Api]:
     data = tmp_path_factory.mktemp("contract")
     store = LocalStore(data / "store")
-    factories.catalog(None, factories.learngene(), store=store)
+    factories.catalog(None, factories.learngene(), factories.learngene(name="other"), store=store)
     headers = {"Authorization": f"Bearer {Keys(store).add('tester', 'admin', at=datetime.now(UTC))}"}
     environment = {"LEARNGENES_REDIS_URL": "", "LEARNGENES_WORKERS": "0"}
     with start(data, settings=environment) as service, httpx.Client(base_url=service.url, headers=headers) as client:

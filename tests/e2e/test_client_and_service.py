@@ -22,7 +22,7 @@ from learngenes.store.local import LocalStore
 
 
 def test_library_stream_and_client_give_the_same_bytes(service: Any, tmp_path: Path) -> None:
-    with Client(service.url, cache=tmp_path / "cache") as client:
+    with Client(service.url, cache=tmp_path / "cache", local=False) as client:
         model = client.fetch_model(depth=9, width=32)
     store = str(service.data / "store")
     assert main(["build", "tiny", "--store", store, "--depth", "9", "--out", str(tmp_path / "built")]) == 0
@@ -36,7 +36,7 @@ def test_other_inputs_labels_and_options_give_the_same_bytes_too(service: Any, t
     asked = {"depth": 5, "width": 16, "img_size": 12, "patch_size": 2, "in_chans": 1, "pool": "token", "seed": 3}
     words = [f"--{name.replace('_', '-')}={value}" for name, value in asked.items()]
     words += ["--option=select=random", "--layers=0,0,1,2,2", f"--labels=@{names}"]
-    with Client(service.url, cache=tmp_path / "cache") as client:
+    with Client(service.url, cache=tmp_path / "cache", local=False) as client:
         model = client.fetch_model(
             **asked,
             learngene="half",
@@ -73,7 +73,7 @@ import sys, time
 from learngenes_client import Client
 def slowly(done, total):
     time.sleep(0.02 if done < 20_000_000 else 0)
-with Client(sys.argv[1], cache=sys.argv[2], progress=slowly) as client:
+with Client(sys.argv[1], cache=sys.argv[2], local=False, progress=slowly) as client:
     print(client.fetch_model(learngene="large", depth=48).path)
 """
 
@@ -85,9 +85,8 @@ def test_a_killed_client_resumes_in_another_process(service: Any, tmp_path: Path
     first.wait()
     held = part.stat().st_size
     assert held >= 2_000_000
-    with Client(service.url, cache=tmp_path) as client:
-        seen: list[int] = []
-        client._progress = lambda done, total: seen.append(done)
+    seen: list[int] = []
+    with Client(service.url, cache=tmp_path, local=False, progress=lambda done, _: seen.append(done)) as client:
         model = client.fetch_model(learngene="large", depth=48)
     assert seen[0] >= held
     assert hashlib.sha256(model.path.read_bytes()).hexdigest() == model.document.files[0].sha256
@@ -108,13 +107,16 @@ def test_a_download_survives_a_killed_service(start: Any, tmp_path: Path) -> Non
         service.kill()
     with start(data, default="large", port=port) as service:
         client.wait(60)
-        with Client(service.url, cache=cache) as again:
+        with Client(service.url, cache=cache, local=False) as again:
             model = again.fetch_model(learngene="large", depth=48)
     assert hashlib.sha256(model.path.read_bytes()).hexdigest() == model.document.files[0].sha256
 
 
 def test_nobody_at_the_address_is_one_clear_sentence(tmp_path: Path) -> None:
-    with Client("http://127.0.0.1:9", cache=tmp_path) as client, pytest.raises(ClientError, match=r"127\.0\.0\.1:9"):
+    with (
+        Client("http://127.0.0.1:9", cache=tmp_path, tries=1) as client,
+        pytest.raises(ClientError, match=r"127\.0\.0\.1:9"),
+    ):
         client.fetch_model(depth=9)
 
 

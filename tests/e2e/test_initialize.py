@@ -57,7 +57,8 @@ def test_asking_for_json_gives_the_document(service: Any) -> None:
     assert document["init_report"]["fresh"] == {"tensors": 2, "parameters": 7 * 32 + 7}
     total = sum(document["init_report"][kind]["parameters"] for kind in ("copied", "computed", "resized", "fresh"))
     assert total == document["params"]
-    assert [file["name"] for file in document["files"]] == ["model.safetensors", "config.json", "recipe.json"]
+    names = [file["name"] for file in document["files"]]
+    assert names == ["model.safetensors", "config.json", "recipe.json", "README.md"]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from cases.faults import Scene
 from cases.queue_servers import start_redis, wait_for_job, wait_until, workers
 from factories import catalog, learngene
 from learngenes_service.jobs.board import Board
-from learngenes_service.jobs.queue import Queue
+from learngenes_service.jobs.link import Link
 from learngenes_service.jobs.reconcile import reconcile
 from learngenes_service.jobs.records import Records
 
@@ -86,7 +86,7 @@ def test_a_job_of_which_redis_kept_a_stub_alone_is_put_back(api: httpx.Client, s
     ticket, redis = f"{asked['id']}-1", scene.redis.client
     redis.delete("rq:queue:long", f"rq:job:{ticket}")
     redis.hset(f"rq:job:{ticket}", "last_heartbeat", "late")  # as a worker leaves it that did not see Redis emptied
-    board = Board(Records(LocalStore(scene.data / "store")), Queue(scene.redis.url))
+    board = Board(Records(LocalStore(scene.data / "store")), Link(scene.redis.url))
     wait_until(lambda: reconcile(board, wait=lambda seconds: None) or redis.lpos("rq:queue:long", ticket) is not None)
     assert redis.hget(f"rq:job:{ticket}", "status") == b"queued"
     api.delete(asked["links"]["self"])

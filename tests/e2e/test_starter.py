@@ -23,7 +23,7 @@ from learngenes.training.data import in_memory, open_images
 from learngenes.training.vit import network
 
 NAME = from_environment({}).default
-STEPS, BATCH = 20, 32
+STEPS, BATCH = 10, 32
 
 
 @pytest.fixture

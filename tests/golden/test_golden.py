@@ -54,6 +54,12 @@ def made() -> dict[str, object]:
         file = stream.assemble(replace(wanted, dtype=dtype), tensors)
         served = b"".join(stream.stream(file))
         values[f"descendant in {dtype}"] = [len(served), hashlib.sha256(served).hexdigest()]
+    native = replace(
+        initialize.initialize(manifest, initialize.Request(depth=2, keys="transformers")), manifest="0" * 64
+    )
+    values["recipe digest by transformers' names"] = recipe.digest(native)
+    served = b"".join(stream.stream(stream.assemble(native, tensors)))
+    values["descendant by transformers' names"] = [len(served), hashlib.sha256(served).hexdigest()]
     return values | golden_sources.made() | _computed(manifest, tensors)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from learngenes.__main__ import main
 from learngenes.errors import BadCheckpoint, BadData, InvalidValue, UnknownName
 from learngenes.families.vit import Geometry
 from learngenes.job import AncestorOptions, DataOptions, Learned, LearnJob, Stopped, TrainingOptions
@@ -164,7 +165,7 @@ def test_images_of_other_classes_than_the_geometry_are_refused(tmp_path):
         run_job(job, tmp_path)
 
 
-def test_the_command_learns_stops_on_a_signal_and_continues(tmp_path):
+def test_the_command_learns_stops_on_a_signal_and_continues(tmp_path, capsys):
     config = tmp_path / "job.toml"
     config.write_text(TOML)
     command = [sys.executable, "-m", "learngenes", "learn", str(config), "--run", str(tmp_path / "run")]
@@ -176,32 +177,30 @@ def test_the_command_learns_stops_on_a_signal_and_continues(tmp_path):
     assert "continue with" in errors
     shortened = config.read_text().replace("epochs = 5000", "epochs = 1")
     config.write_text(shortened)
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=100)
-    assert done.returncode == 2
-    assert "training.epochs was 5000 and is now 1" in done.stderr
+    assert main(command[3:]) == 2
+    assert "training.epochs was 5000 and is now 1" in capsys.readouterr().err
 
 
 def test_two_ranks_learn_what_one_does(tmp_path):
     config = tmp_path / "job.toml"
     config.write_text(TOML.replace("epochs = 5000", "epochs = 1"))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    start = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-addr=127.0.0.1"]
+    start += [f"--master-port={port}", "-m", "--"]  # its parser would take --run for one of its own
+    words = ["learn", str(config), "--run"]
+    done = subprocess.run(
+        [*start, "learngenes", *words, str(tmp_path / "2")],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+    assert main([*words, str(tmp_path / "1")]) == 0
     losses = []
-    for ranks in (1, 2):
-        run = tmp_path / str(ranks)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        start = [sys.executable, "-m"]
-        if ranks == 2:
-            start += ["torch.distributed.run", "--nproc-per-node=2", "--master-addr=127.0.0.1"]
-            start += [f"--master-port={port}", "-m", "--"]  # its parser would take --run for one of its own
-        done = subprocess.run(
-            [*start, "learngenes", "learn", str(config), "--run", str(run)],
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=200,
-        )
-        assert done.returncode == 0, done.stderr
+    for run in (tmp_path / "1", tmp_path / "2"):
         events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
         losses.append([e["loss"] for e in events if e["event"] == "step"])
         assert (run / "record.json").exists()

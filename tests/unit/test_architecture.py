@@ -76,8 +76,9 @@ def test_nothing_is_printed_and_nothing_read_from_the_environment_on_import() ->
     assert (seen["read"], seen["control"]) == ([], ["CONTROL"])
 
 
-def test_the_service_starts_without_torch() -> None:
-    script = "import sys, learngenes_service.__main__; print(sorted({'torch', 'timm', 'httpx'} & sys.modules.keys()))"
+def test_the_service_starts_without_torch_and_without_what_only_queues_and_rates_need() -> None:
+    names = {"torch", "timm", "httpx", "redis", "rq", "limits", "obstore"}
+    script = f"import sys, learngenes_service.__main__; print(sorted({names} & sys.modules.keys()))"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, env=environment)
     assert done.stdout == b"[]\n"

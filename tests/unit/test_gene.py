@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import factories
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from learngenes import gene
-from learngenes.errors import BadManifest, BadTensorFile, CorruptLearngene, InvalidKey
+from learngenes.errors import BadManifest, BadTensorFile, CorruptLearngene, InvalidKey, InvalidValue
 from learngenes.gene import Manifest, Normalization, Quality
 from learngenes.store import check_key, check_name
 from learngenes.tensorfile import TensorFile
@@ -92,6 +94,26 @@ BROKEN = {
     "normalization needs 3 means and standard deviations": {"normalization": Normalization((0.5,), (0.5,))},
     "'abc' is not a sha256": {"weights": gene.Weights("abc", 1, {})},
 }
+
+
+NORMAL = Normalization((0.5,) * 3, (0.5,) * 3)
+WRONG: list[tuple[Any, dict[str, Any]]] = [
+    *((NORMAL, {"crop_pct": value}) for value in (0.0, 1e-310, 0.009, 1.01, math.nan)),
+    *((NORMAL, {"mean": (value, 0.5, 0.5)}) for value in (1e308, -1e4, math.nan, math.inf)),
+    *((NORMAL, {"std": (value, 0.5, 0.5)}) for value in (0.0, -1.0, 1e308, 1e-300, math.nan)),
+    *((MEASURED, {"n": value}) for value in (0, -1, 10**400, 10**5000)),
+    *((MEASURED, {"value": value}) for value in (-0.1, 1.01, 1e308, math.nan)),
+    *((MEASURED, {"depth": value}) for value in (0, -3)),
+    *((MEASURED, {"seed": value}) for value in (-(10**400), 10**400)),
+    (MEASURED, {"epochs_after": -1}),
+    (MEASURED, {"metric": "latency_ms", "value": math.inf}),
+]
+
+
+@pytest.mark.parametrize(("value", "change"), WRONG, ids=[f"{next(iter(c))}-{n}" for n, (_, c) in enumerate(WRONG)])
+def test_a_number_that_nobody_could_use_cannot_exist(value: Any, change: dict[str, Any]) -> None:
+    with pytest.raises(InvalidValue):
+        replace(value, **change)
 
 
 @pytest.mark.parametrize("sentence", BROKEN)

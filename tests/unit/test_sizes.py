@@ -76,3 +76,7 @@ def test_the_deepest_descendants_header_stays_under_a_megabyte() -> None:
     plan = header.layout({name: ("F32", shape) for name, shape in vit.shapes(giant).items()})
     assert plan.size > 1e12
     assert len(plan.header) < header.MAX_HEADER_BYTES
+
+
+def test_a_size_has_one_name() -> None:
+    assert Size(9, 384).name == "depth9-width384"

@@ -11,7 +11,7 @@ from typing import Any
 
 from learngenes.families.vit import Geometry
 from learngenes.gene import Manifest
-from learngenes.methods.selection.options import PlanOptions
+from learngenes.methods.selection.options import LearnOptions, PlanOptions
 from learngenes.planning.blocks import Planned, fresh, stored
 from learngenes.planning.depth import chosen
 from learngenes.planning.expansion import expanded
@@ -36,6 +36,11 @@ def plan(manifest: Manifest, size: Size, options: PlanOptions) -> Planned:
         name=name,
     )
     return planned if options.head == "keep" else _with_fresh_head(planned, options.seed)
+
+
+def taken(depth: int, options: LearnOptions) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """What is stored of an ancestor: beginnings of its tensors' names, here of all, and the facts, here none."""
+    return ("",), {}
 
 
 def name(layer: int) -> str:

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from learngenes import config
-from learngenes.errors import InvalidValue
 from learngenes.job import Learned, LearnJob, Report, Stopped
 from learngenes.methods.vanilla_lg.options import LearnOptions
-from learngenes.methods.vanilla_lg.plan import KEPT, name
+from learngenes.methods.vanilla_lg.plan import taken
 from learngenes.training.parent import plain_ancestor
 from learngenes.training.session import session
 
@@ -18,14 +17,10 @@ def learn(job: LearnJob, *, run: Path, data: Path, report: Report, stop: Callabl
     """Tensors `blocks.<i>.<tensor>` of the last layers i, the final norm and the head by timm's names; float32."""
     options = config.parse(job.options, LearnOptions, where="options")
     job.refuse("training")
-    depth = job.geometry.depth
-    if options.blocks > depth:
-        raise InvalidValue(f"options.blocks is {options.blocks} and the ancestor has {depth}; lower options.blocks")
-    first = depth - options.blocks
+    kept, facts = taken(job.geometry.depth, options)
     with session(job, run=run, data=data, report=report, stop=stop) as running:
         parent = plain_ancestor(running)
         if isinstance(parent, Stopped):
             return parent
-        kept = (*(f"{name(layer)}." for layer in range(first, depth)), *KEPT)
         tensors = {tensor: value for tensor, value in parent.tensors.items() if tensor.startswith(kept)}
-        return Learned(tensors, {"first": first}, running.record(teacher=parent.ancestor), parent.input)
+        return Learned(tensors, facts, running.record(teacher=parent.ancestor), parent.input)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from learngenes.errors import BadManifest
+from learngenes.errors import BadManifest, InvalidValue
 from learngenes.families.vit import Geometry
 from learngenes.gene import Manifest
-from learngenes.methods.vanilla_lg.options import PlanOptions
+from learngenes.methods.vanilla_lg.options import LearnOptions, PlanOptions
 from learngenes.planning.blocks import Planned, Tensors, fresh, stored
 from learngenes.planning.depth import placed
 from learngenes.planning.expansion import expanded
@@ -52,6 +52,14 @@ def plan(manifest: Manifest, size: Size, options: PlanOptions) -> Planned:
         name=name,
         frame=frame,
     )
+
+
+def taken(depth: int, options: LearnOptions) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """What is stored of an ancestor of this depth: beginnings of its tensors' names, and the facts."""
+    if options.blocks > depth:
+        raise InvalidValue(f"options.blocks is {options.blocks} and the ancestor has {depth}; lower options.blocks")
+    first = depth - options.blocks
+    return (*(f"{name(layer)}." for layer in range(first, depth)), *KEPT), {"first": first}
 
 
 def name(layer: int) -> str:

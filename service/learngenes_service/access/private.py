@@ -113,16 +113,16 @@ class PublicCatalog(Catalog):
 
     def versions(self, name: str) -> list[int]:
         """See Catalog."""
-        return [] if self._marks.has(name) else super().versions(name)
+        return [] if self._marks.hides(name) else super().versions(name)
 
     def aliases(self, name: str) -> dict[str, int]:
         """See Catalog."""
-        return {} if self._marks.has(name) else super().aliases(name)
+        return {} if self._marks.hides(name) else super().aliases(name)
 
-    def get(self, reference: str) -> Manifest:
+    def get(self, reference: str, *, yanked: bool = False) -> Manifest:
         """See Catalog."""
         if not self._marks.has(reference.partition("@")[0]):
-            manifest = super().get(reference)
+            manifest = super().get(reference, yanked=yanked)
             if not self._marks.hide(manifest):
                 return manifest
         raise LearngeneNotFound(reference, self.names())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import math
 import time
@@ -66,19 +65,6 @@ class Rate:
             self._resting_until = 0.0
         seconds = max(1, math.ceil(reset - time.time()))
         return Standing(allowed, self._item.amount, self._item.get_expiry(), remaining, seconds)
-
-
-def network(address: str) -> str:
-    """Whom to count for an address: itself, of IPv6 the 64 bits that one subscriber has for himself."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    if parsed.ipv4_mapped:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((int(parsed) >> 64 << 64, 64)))
 
 
 def _redis(url: str) -> RedisStorage:

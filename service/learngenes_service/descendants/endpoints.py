@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -11,8 +9,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from learngenes_service.descendants.document import WEIGHTS, describe, file_name, small_files, url_of
-from learngenes_service.descendants.ranges import negotiate
-from learngenes_service.descendants.response import MEDIA_TYPE, VirtualFileResponse, out_of_range
+from learngenes_service.descendants.response import MEDIA_TYPE, VirtualFileResponse
+from learngenes_service.descendants.small import FOR_EVER, REVALIDATED, small_response
 from learngenes_service.memory import Descendant
 from learngenes_service.problems import documented
 from learngenes_service.state import Shelf, TheShelf
@@ -45,26 +43,13 @@ async def get_weights(id: str, shelf: TheShelf) -> Response:
 @router.head("/{id}/{name}", include_in_schema=False)
 @router.get("/{id}/{name}", responses=documented(404), response_class=Response)
 async def get_file(id: str, name: str, request: Request, shelf: TheShelf) -> Response:
-    """config.json (how it loads) and recipe.json (rebuilds the bytes anywhere)."""
+    """config.json (how it loads), recipe.json (rebuilds the bytes anywhere), README.md (the model card)."""
     descendant = await shelf.get(id)
     files = small_files(descendant)
     if name not in files:
         raise HTTPException(404)
-    raw = files[name]
-    sha256 = hashlib.sha256(raw)
-    etag = f'"{sha256.hexdigest()}"'
-    answer = negotiate(request.headers, method=request.method, size=len(raw), etag=etag)
-    if answer.status == 416:
-        return out_of_range(len(raw))
-    headers = {
-        "etag": etag,
-        "accept-ranges": "bytes",
-        "cache-control": "public, max-age=31536000, immutable",
-        "repr-digest": f"sha-256=:{base64.b64encode(sha256.digest()).decode()}:",
-        **answer.headers(len(raw)),
-    }
-    body = raw[answer.start : answer.stop] if request.method == "GET" else b""
-    return Response(body, answer.status, headers, media_type="application/json")
+    kept = FOR_EVER if name == "recipe.json" else REVALIDATED
+    return small_response(request, name, files[name], cache_control=kept)
 
 
 def weights_response(descendant: Descendant, shelf: Shelf, *, location: bool = False) -> VirtualFileResponse:

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from learngenes.recipe import Entry
 from learngenes.stream import Fresh, Span, VirtualFile, cut, parts, view
-from learngenes_service.descendants.ranges import negotiate
+from learngenes_service.descendants.ranges import Answer, negotiate
 from learngenes_service.descendants.zerocopy import EXTENSION
 from learngenes_service.problems import ProblemResponse
 
@@ -28,10 +28,23 @@ PATIENCE_SECONDS = 1.0
 
 
 class VirtualFileResponse(Response):
-    """Bytes of a descendant, the whole file or one range, with its id as strong ETag."""
+    """Bytes of a descendant, the whole file or one range, with its id as strong ETag unless another is given.
 
-    def __init__(self, file: VirtualFile, *, computing: Executor, headers: Mapping[str, str]) -> None:
+    answer: what was negotiated already.
+    """
+
+    def __init__(
+        self,
+        file: VirtualFile,
+        *,
+        computing: Executor,
+        headers: Mapping[str, str],
+        etag: str | None = None,
+        answer: Answer | None = None,
+    ) -> None:
         self.file = file
+        self.etag = etag or file.id
+        self.answer = answer
         self.computing = computing
         self.extra = headers
         self.status_code = 200
@@ -39,8 +52,10 @@ class VirtualFileResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (ASGI)."""
-        etag = f'"{self.file.id}"'
-        answer = negotiate(Headers(scope=scope), method=scope["method"], size=self.file.size, etag=etag)
+        etag = f'"{self.etag}"'
+        answer = self.answer
+        if answer is None:
+            answer = negotiate(Headers(scope=scope), method=scope["method"], size=self.file.size, etag=etag)
         if answer.status == 416:
             await out_of_range(self.file.size)(scope, receive, send)
             return

@@ -22,7 +22,8 @@ from learngenes_service.jobs.board import Asked, Board
 from learngenes_service.jobs.endpoints import answer
 from learngenes_service.jobs.job import Job
 from learngenes_service.jobs.schemas import to_body
-from learngenes_service.jobs.sight import jobs_of, need_json
+from learngenes_service.jobs.sight import jobs_of
+from learngenes_service.json_body import need_json
 from learngenes_service.problems import ProblemResponse, Refusal
 from learngenes_service.state import Shelf
 

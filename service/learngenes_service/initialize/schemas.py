@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from learngenes.errors import InvalidValue
 from learngenes.initialize import Request
+from learngenes.recipe import Keys
 
 Stages = Annotated[list[int], Field(min_length=1, max_length=512)]
 Label = Annotated[str, Field(min_length=1, max_length=200)]
@@ -43,7 +44,7 @@ class InitializeBody(BaseModel):
     in_chans: int | None = Field(None, description="channels of an image; the patch kernel is summed or repeated")
     pool: Literal["token", "avg"] | None = Field(None, description="the head sees the class token or the average")
     dtype: Literal["f32", "f16", "bf16"] = "f32"
-    keys: Literal["timm"] = "timm"
+    keys: Keys = Field("timm", description="whose tensor names: timm's, or those of Hugging Face transformers")
     order: Literal["front-mid-last", "front-last-mid"] | Stages | None = Field(None, description="short for the option")
     strategy: Literal["cyclic", "random", "proportional", "interleave"] | None = Field(
         None, description="short for the option"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from learngenes.spec import Spec
 from learngenes_service.jobs import history
@@ -12,8 +13,12 @@ from learngenes_service.jobs.document import status as status_of
 from learngenes_service.jobs.down import QueueDown
 from learngenes_service.jobs.events import LOG_BYTES, to_keep
 from learngenes_service.jobs.job import OPEN, End, Job, Status
-from learngenes_service.jobs.queue import Queue, Standing
+from learngenes_service.jobs.link import Link
 from learngenes_service.jobs.records import Records
+from learngenes_service.jobs.standing import Standing
+
+if TYPE_CHECKING:
+    from learngenes_service.jobs.queue import Queue
 
 EXAMINED = 200
 """Jobs that are looked at for one page, whether they are wanted or not."""
@@ -33,9 +38,14 @@ class Asked:
 class Board:
     """The jobs of a store and the queue they wait in."""
 
-    def __init__(self, records: Records, queue: Queue) -> None:
+    def __init__(self, records: Records, link: Link) -> None:
         self.records = records
-        self.queue = queue
+        self._link = link
+
+    @property
+    def queue(self) -> Queue:
+        """Where jobs wait; the first who asks waits for what it imports."""
+        return self._link.queue
 
     def ask(self, wanted: Spec, *, by: str | None) -> Asked:
         """The job of this spec, queued if it was not there, or had failed or been cancelled."""

@@ -1,16 +1,34 @@
-"""Connections to Redis, each with its own patience. This module is imported when one is first needed: redis-py takes
-a third of a second to import, which the start of the service does not wait for.
-"""
+"""Connections to Redis, each with its own patience."""
 
 from __future__ import annotations
 
-from redis import Redis, asyncio
+from redis import Redis, RedisError, asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 
 WORKER_RETRIES = 12
 """Some 48 seconds, less than the lease of a job: a worker cut off gives up before its job is given away."""
+
+SILENCE_SECONDS = 0.5
+"""Redis gets so long to say whether it is there."""
+
+
+class Pulse:
+    """Tells whether a Redis is there, over a connection of its own."""
+
+    def __init__(self, url: str) -> None:
+        silence = SILENCE_SECONDS
+        self._redis = Redis.from_url(
+            url, retry=Retry(NoBackoff(), 0), socket_timeout=silence, socket_connect_timeout=silence
+        )
+
+    def beats(self) -> bool:
+        """Whether it answers at once."""
+        try:
+            return bool(self._redis.ping())
+        except (RedisError, OSError):
+            return False
 
 
 def brief(url: str) -> Redis:

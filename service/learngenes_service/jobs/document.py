@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from learngenes_service.jobs.job import End, Job, Status
-from learngenes_service.jobs.queue import Standing
+from learngenes_service.jobs.standing import Standing
 
 
 def describe(job: Job, standing: Standing | None, *, inside: bool) -> dict[str, Any]:

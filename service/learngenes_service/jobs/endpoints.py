@@ -19,7 +19,16 @@ from learngenes_service.jobs.following import PAGE_EVENTS
 from learngenes_service.jobs.job import Job, Kind, Status
 from learngenes_service.jobs.keys import claim
 from learngenes_service.jobs.schemas import JobBody, read_cursor, read_job, write_cursor
-from learngenes_service.jobs.sight import TheJobs, hidden, inside, need_inside, need_json, need_right, unshared
+from learngenes_service.jobs.sight import (
+    TheJobs,
+    hidden,
+    inside,
+    need_inside,
+    need_right,
+    refuse_yanked,
+    unshared,
+)
+from learngenes_service.json_body import need_json
 from learngenes_service.problems import ProblemResponse, Refusal, documented
 from learngenes_service.state import Shelf, TheShelf
 
@@ -164,6 +173,7 @@ def _ask(raw: bytes, key: str | None, caller: Caller, shelf: Shelf, board: Board
     spec.confine(wanted)
     spec.check(wanted, shelf.catalog)
     wanted = spec.pinned(wanted, shelf.catalog)
+    refuse_yanked(wanted, shelf)
     need_right(wanted, caller, shelf)
     before = None if key is None else claim(board.records, key, raw, by=caller.name)
     if before is not None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeAlias
+
+Events: TypeAlias = list[tuple[str, dict[str, Any]]]
+"""Events with their ids, in order."""
 
 EVENT_ID = re.compile(r"([0-9]{1,15})-([0-9]{1,9})", re.ASCII)
 
@@ -14,6 +18,9 @@ STREAM_EVENTS = 10_000
 
 LOG_BYTES = 32_768
 """The end of what a job's process printed: as much is shown while it runs, and kept after it."""
+
+MOST = 2**53
+"""Of a number of an event: larger ones are no whole numbers to those who read JSON."""
 
 _COUNTED = ("phase", "step", "steps", "loss", "accuracy", "images_per_second", "eta_seconds")
 
@@ -33,11 +40,16 @@ class Numbering:
         return f"{self._last[0]}-{self._last[1]}"
 
 
+def read(line: bytes | str) -> Any:
+    """A line of JSON; numbers that JSON does not have, as training that diverged writes them, are null."""
+    return json.loads(line, parse_constant=lambda _: None, parse_float=_finite)
+
+
 def numbered(lines: Iterable[bytes], numbering: Numbering) -> Iterator[tuple[str, dict[str, Any]]]:
     """Events with their ids; a line that is none, as a crash leaves it, is passed over."""
     for line in lines:
         try:
-            event = json.loads(line)
+            event = read(line)
         except ValueError:
             continue
         if isinstance(event, dict):
@@ -59,7 +71,7 @@ def to_keep(events: Iterable[tuple[str, dict[str, Any]]]) -> bytes:
 
 def of_kept(raw: bytes) -> list[tuple[str, dict[str, Any]]]:
     """What `to_keep` wrote."""
-    events = [json.loads(line) for line in raw.splitlines()]
+    events = [read(line) for line in raw.splitlines()]
     return [(event.pop("id"), event) for event in events]
 
 
@@ -74,7 +86,7 @@ class Progress:
         """Take note of an event."""
         if event.get("phase") != self.state.get("phase") and "phase" in event:
             self.state, self._since = {}, None
-        self.state |= {name: event[name] for name in _COUNTED if event.get(name) is not None}
+        self.state |= {name: event[name] for name in _COUNTED if _counts(name, event.get(name))}
         self.state["time"] = event.get("time")
         step, steps, time = event.get("step"), event.get("steps"), event.get("time")
         if not (isinstance(step, int) and isinstance(steps, int) and isinstance(time, int | float)):
@@ -84,3 +96,15 @@ class Progress:
         elif "eta_seconds" not in event and step > self._since[1]:
             seconds = (time - self._since[0]) / (step - self._since[1])
             self.state["eta_seconds"] = round(max(0.0, seconds) * (steps - step), 1)
+
+
+def _finite(digits: str) -> float | None:
+    value = float(digits)
+    return value if math.isfinite(value) else None
+
+
+def _counts(name: str, value: Any) -> bool:
+    """Whether it is a number that pages and clients can show; a phase is a name."""
+    if name == "phase":
+        return isinstance(value, str)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MOST

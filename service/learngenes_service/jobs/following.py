@@ -12,19 +12,21 @@ import time
 from bisect import bisect_right
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
-from redis import RedisError
-from redis import asyncio as redis
 
 from learngenes.recent import Recent
-from learngenes_service.jobs import places
 from learngenes_service.jobs.document import error as error_of
 from learngenes_service.jobs.document import status
-from learngenes_service.jobs.events import of_kept, order
+from learngenes_service.jobs.down import QueueDown
+from learngenes_service.jobs.events import Events, of_kept, order
 from learngenes_service.jobs.job import Job
+from learngenes_service.jobs.link import Link
 from learngenes_service.jobs.records import Records
+
+if TYPE_CHECKING:
+    from learngenes_service.jobs.streams import Streams
 
 EACH_SECONDS = 0.5
 RECORD_SECONDS = 5.0
@@ -34,8 +36,6 @@ HEARTBEAT_SECONDS = 15.0
 PAGE_EVENTS = 500
 KEPT_LISTS, KEPT_BYTES = 8, 16 << 20
 """Of ended jobs whose events were read last; many pages are asked of each."""
-
-Events: TypeAlias = list[tuple[str, dict[str, Any]]]
 
 log = logging.getLogger("learngenes.service")
 
@@ -49,11 +49,12 @@ class Page:
 
 
 class Following:
-    """What the readers of events share. client: of few connections."""
+    """What the readers of events share."""
 
-    def __init__(self, records: Records, client: redis.Redis) -> None:
+    def __init__(self, records: Records, link: Link) -> None:
         self._records = records
-        self._client = client
+        self._link = link
+        self._streams: Streams | None = None
         self._recent: Recent[tuple[str, float], Events] = Recent(KEPT_LISTS, weight=KEPT_BYTES)
         self._stopped = False
 
@@ -63,7 +64,8 @@ class Following:
 
     async def close(self) -> None:
         """Its connections are not needed any more."""
-        await self._client.aclose()
+        if self._streams is not None:
+            await self._streams.close()
 
     async def page(self, job: Job, *, after: str, inside: bool, limit: int = PAGE_EVENTS) -> Page:
         """The next events after an id. inside: see describe."""
@@ -122,19 +124,13 @@ class Following:
 
     async def _live(self, job: Job, after: str, limit: int) -> tuple[Events, bool]:
         """What Redis has after this id, and whether it says that the job has ended."""
+        if self._streams is None:
+            self._streams = await asyncio.to_thread(lambda: self._link.streams)
         try:
-            rows = await self._client.xrange(places.events(job.ticket), min=f"({after}", count=limit + 1)
-        except (TimeoutError, RedisError, OSError) as error:
-            log.debug("events of job %s can't be read from Redis: %s", job.id, error)
+            return await self._streams.read(job, after=after, limit=limit)
+        except QueueDown as error:
+            log.debug("%s", error)
             return [], False
-        events: Events = []
-        said = False
-        for id, fields in cast("list[tuple[bytes, dict[bytes, bytes]]]", rows):
-            if b"end" in fields:
-                said = True
-            elif len(events) < limit:
-                events.append((id.decode(), json.loads(fields[b"event"])))
-        return events, said
 
 
 def _without_worker(event: dict[str, Any]) -> dict[str, Any]:

@@ -8,10 +8,9 @@ from collections.abc import AsyncIterator
 
 from learngenes.store import Store
 from learngenes_service.access.private import Marks
-from learngenes_service.jobs import clients
 from learngenes_service.jobs.board import Board
 from learngenes_service.jobs.following import Following
-from learngenes_service.jobs.queue import Queue
+from learngenes_service.jobs.link import Link
 from learngenes_service.jobs.reconcile import keep_reconciled
 from learngenes_service.jobs.records import Records
 from learngenes_service.jobs.sight import Jobs
@@ -24,9 +23,10 @@ def open_jobs(settings: Settings, store: Store, *, marks: Marks, metrics: Metric
     if not settings.redis_url:
         return None
     records = Records(store)
-    board = Board(records, Queue(settings.redis_url))
-    metrics.jobs(board.queue.census)
-    return Jobs(board, Following(records, clients.shared(settings.redis_url)), marks)
+    link = Link(settings.redis_url)
+    board = Board(records, link)
+    metrics.jobs(lambda: board.queue.census())
+    return Jobs(board, Following(records, link), marks, link)
 
 
 @contextlib.asynccontextmanager

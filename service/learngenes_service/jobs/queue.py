@@ -1,7 +1,6 @@
 """The queue: RQ on Redis or Valkey, filled from the records. Jobs go in by name; nothing that learns is imported here.
 
-Everything raises QueueDown where Redis can't be asked. This module is imported when the queue is first needed, since
-it imports redis and rq.
+Everything raises QueueDown where Redis can't be asked. The service imports this module through `link`.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import json
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 from uuid import uuid4
@@ -25,6 +23,7 @@ from learngenes_service.jobs import clients, places
 from learngenes_service.jobs.down import QueueDown
 from learngenes_service.jobs.events import STREAM_EVENTS
 from learngenes_service.jobs.job import MOST_CRASHES, QUEUES, Job
+from learngenes_service.jobs.standing import Standing
 
 PERFORM = "learngenes_service.worker.perform.perform"
 NAMES = tuple(dict.fromkeys(sorted(QUEUES.values(), key=("short", "long").index)))
@@ -38,16 +37,6 @@ CLEANING_SECONDS = 30
 _CANCELLED_SECONDS = 7 * 86400
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where an open job stands. position: in its queue, 0 is next; worker: that runs it; progress: as last told."""
-
-    position: int | None
-    worker: str | None
-    progress: dict[str, Any] | None
-    listeners: int
 
 
 def _asking(function: Callable[_P, _T]) -> Callable[_P, _T]:

@@ -22,6 +22,9 @@ AT_ONCE = 20
 LOOK_SECONDS = 2.0
 """So often it is looked whether Redis came back, or came back empty, and whether a worker vanished."""
 
+FIRST_SECONDS = 0.5
+"""The first look comes so long after the start: what it imports would hold up the first answers."""
+
 SURE_SECONDS = 2.0
 """A job is missing if it is after this too: between the queue and the worker it is nowhere for a moment."""
 
@@ -63,10 +66,12 @@ def forget(board: Board, *, keep_seconds: float) -> None:
 async def keep_reconciled(board: Board, *, keep_seconds: float) -> None:
     """Until cancelled. What fails is tried again."""
     due, tidy, down = 0.0, 0.0, False
+    await asyncio.sleep(FIRST_SECONDS)
     while True:
         try:
-            await asyncio.to_thread(board.queue.tidy)
-            emptied = await asyncio.to_thread(board.queue.was_emptied)
+            queue = await asyncio.to_thread(lambda: board.queue)
+            await asyncio.to_thread(queue.tidy)
+            emptied = await asyncio.to_thread(queue.was_emptied)
             if emptied or down or time.monotonic() >= due:
                 await asyncio.to_thread(reconcile, board)
                 due = time.monotonic() + EVERY_SECONDS

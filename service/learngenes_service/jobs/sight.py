@@ -7,6 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from learngenes import spec
 from learngenes.spec import Spec
 from learngenes_service.access.callers import Caller, TheCaller, need
 from learngenes_service.access.private import Marks
@@ -14,6 +15,7 @@ from learngenes_service.headers import answer_to
 from learngenes_service.jobs.board import Board
 from learngenes_service.jobs.following import Following
 from learngenes_service.jobs.job import Job
+from learngenes_service.jobs.link import Link
 from learngenes_service.problems import ProblemResponse, Refusal
 from learngenes_service.state import Shelf
 
@@ -25,6 +27,7 @@ class Jobs:
     board: Board
     following: Following
     marks: Marks
+    link: Link
 
 
 def jobs_of(request: Request) -> Jobs:
@@ -60,6 +63,14 @@ def need_right(wanted: Spec, caller: Caller, shelf: Shelf) -> None:
         need(caller, "admin", what=f"a job that replaces {reference}")
 
 
+def refuse_yanked(wanted: Spec, shelf: Shelf) -> None:
+    """Yanked if the job is about a version that was taken back, unless the caller allows it."""
+    table = spec.table(wanted)
+    for reference in (table.get("learngene"), *(table.get("learngenes") or ())):
+        if isinstance(reference, str):
+            shelf.refuse_yanked(shelf.catalog.get(reference))
+
+
 def inside(caller: Caller) -> bool:
     """Whether this caller may know who asked for a job, which worker runs it, and what it prints."""
     return caller.name is not None or "train" in caller.scopes
@@ -82,16 +93,3 @@ async def unshared(request: Request, caller: TheCaller) -> None:
     """What this caller sees of jobs is not for caches that others share."""
     if caller.sees_private:
         answer_to(request.scope).private = True
-
-
-def need_json(request: Request) -> None:
-    """Refusal unless the body says that it is JSON: no page of another site can make a browser's form say so."""
-    given = request.headers.get("content-type", "")
-    if given.partition(";")[0].strip().lower() != "application/json":
-        raise Refusal(
-            ProblemResponse(
-                415,
-                "unsupported-media-type",
-                f"a job is sent with Content-Type: application/json, got {given[:80]!r}",
-            )
-        )

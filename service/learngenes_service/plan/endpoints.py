@@ -75,7 +75,7 @@ async def _ranked(raw: bytes, shelf: Shelf) -> Ranking:
 
 def _rank(body: BudgetBody, only: Manifest | None, shelf: Shelf) -> Ranking:
     catalog = shelf.catalog
-    manifests = [catalog.get(name) for name in catalog.names()] if only is None else [only]
+    manifests = catalog.offered() if only is None else [only]
     return plan(
         [manifest for manifest in manifests if body.method in (None, manifest.method)],
         body.to_budget(),

@@ -1,7 +1,8 @@
 """A real HTTP server on loopback that serves one descendant and misbehaves as told.
 
 `server.plan` holds what to do with the next requests for the weights, one act each; once it is
-empty the server is honest. `server.initialize` answers the POST. `server.seen` is every request, in order.
+empty the server is honest. `server.initialize` answers the POST, `server.other` what comes to other paths, one act
+each. `server.seen` is every request, in order.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Server(ThreadingHTTPServer):
         self.weights, self.etag = weights, f'"{ID}"'
         self.document = document(weights)
         self.plan: list[Act] = []
+        self.other: dict[str, list[Act]] = {}
         self.initialize: Act = lambda handler: handler.json(200, self.document)
         self.seen: list[Seen] = []
         self.released = threading.Event()
@@ -64,12 +66,21 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_POST(self) -> None:
-        self._note(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.initialize(self)
+        self._note(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+        acts = self.server.other.get(self.path)
+        (acts.pop(0) if acts else self.server.initialize)(self)
+
+    def do_PUT(self) -> None:
+        self.do_POST()
+
+    def do_DELETE(self) -> None:
+        self.do_POST()
 
     def do_GET(self) -> None:
         self._note(b"")
-        if self.path == f"{FOLDER}/model.safetensors":
+        if acts := self.server.other.get(self.path):
+            acts.pop(0)(self)
+        elif self.path == f"{FOLDER}/model.safetensors":
             act = self.server.plan.pop(0) if self.server.plan else honest
             act(self)
         elif self.path == f"{FOLDER}/config.json":

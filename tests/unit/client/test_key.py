@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from learngenes_client import Client, calls
 from learngenes_client.calls import Answer
-from learngenes_client.download import FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS, fetch_file
 from learngenes_client.errors import Forbidden, InvalidArgument, TooManyRequests, Unauthorized
-from learngenes_client.models import RemoteFile
+from learngenes_client.flows.download import FIRST_WAIT_SECONDS
+from learngenes_client.retries import LONGEST_ASKED_SECONDS
+from learngenes_client.service import Service
 from learngenes_client.transport import Transport
 from unit.client import misbehaving as bad
-from unit.client.misbehaving import FOLDER, ID, WEIGHTS, Act, Handler, Server
+from unit.client.drivers import Driver, fetch
+from unit.client.misbehaving import FOLDER, Act, Handler, Server
 
 KEY = "lgz_" + "k" * 43
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with bad.serving() as server:
-        yield server
 
 
 def problem(status: int, code: str, *, retry_after: str = "", **more: object) -> Act:
@@ -34,7 +28,7 @@ def problem(status: int, code: str, *, retry_after: str = "", **more: object) ->
 
 
 def test_the_key_goes_with_every_call(server: Server, tmp_path: Path) -> None:
-    with Client(server.url, key=KEY, cache=tmp_path) as client:
+    with Client(server.url, key=KEY, cache=tmp_path, local=False) as client:
         client.fetch_model(depth=9)
     assert len(server.seen) == 3
     assert {seen.headers["authorization"] for seen in server.seen} == {f"Bearer {KEY}"}
@@ -60,12 +54,11 @@ def test_a_redirect_to_another_host_does_not_take_the_key_along(server: Server) 
             handler.send(307, b"", Location=f"{FOLDER}/model.safetensors")
 
         server.plan = [within, away]
-        call = calls.download(f"{FOLDER}/model.safetensors", have=0, etag=None)
-        with (
-            Transport(server.url, timeout_seconds=5, stall_seconds=5, key=KEY) as transport,
-            transport.stream(call) as incoming,
-        ):
-            assert incoming.status == 200
+        transport = Transport(Service(server.url, timeout_seconds=5, stall_seconds=5, key=KEY))
+        opening = transport.open(calls.download(f"{FOLDER}/model.safetensors", have=0, etag=None))
+        assert opening.opened.status == 200
+        opening.close()
+        transport.close()
         assert [seen.headers.get("authorization") for seen in server.seen] == [f"Bearer {KEY}"] * 2
         assert [seen.headers.get("authorization") for seen in other.seen] == [None]
 
@@ -73,7 +66,7 @@ def test_a_redirect_to_another_host_does_not_take_the_key_along(server: Server) 
 def test_the_key_is_not_shown(server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     server.initialize = problem(401, "unauthorized")
-    with Client(server.url, key=KEY, cache=tmp_path) as client, pytest.raises(Unauthorized) as refused:
+    with Client(server.url, key=KEY, cache=tmp_path, local=False) as client, pytest.raises(Unauthorized) as refused:
         client.describe()
     assert KEY not in caplog.text + repr(refused.value) + repr(vars(refused.value)) + repr(client)
     with pytest.raises(InvalidArgument) as wrong:
@@ -98,15 +91,11 @@ def test_a_service_asked_too_often_says_for_how_long(header: str, seconds: int, 
     assert error.retry_after == seconds
 
 
-def test_a_download_waits_as_long_as_it_is_told(server: Server, tmp_path: Path) -> None:
+def test_a_download_waits_as_long_as_it_is_told(driver: Driver, server: Server, target: Path) -> None:
     server.plan = [
         problem(429, "too-many-requests", retry_after="7"),
         problem(429, "too-many-requests"),
         problem(429, "too-many-requests", retry_after="86400"),
+        problem(503, "starting", retry_after="20"),
     ]
-    waits: list[float] = []
-    sha256 = hashlib.sha256(WEIGHTS).hexdigest()
-    file = RemoteFile("model.safetensors", len(WEIGHTS), sha256, f"/v1/descendants/{ID}/model.safetensors")
-    with Transport(server.url, timeout_seconds=5, stall_seconds=5) as transport:
-        fetch_file(transport, file, tmp_path / "model.safetensors", sleep=waits.append)
-    assert waits == [7, 2 * FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS]
+    assert fetch(driver, server, target) == [7, 2 * FIRST_WAIT_SECONDS, LONGEST_ASKED_SECONDS, 20]

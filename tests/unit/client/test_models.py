@@ -87,8 +87,8 @@ def test_a_file_that_is_not_offered_is_a_bad_answer() -> None:
 
 
 def test_importing_the_client_imports_nothing_heavy() -> None:
-    heavy = ["httpx", "torch", "timm", "numpy", "safetensors", "tqdm", "learngenes"]
-    program = f"import sys, learngenes_client; print([name for name in {heavy} if name in sys.modules])"
+    heavy = ["httpx", "stamina", "torch", "timm", "numpy", "safetensors", "tqdm", "learngenes", "shtab"]
+    program = f"import sys, learngenes_client.cli; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

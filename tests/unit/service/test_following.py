@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 from cases import jobs
-from learngenes_service.jobs import clients, following, history
+from learngenes_service.jobs import following, history
 from learngenes_service.jobs.following import Following
 from learngenes_service.jobs.job import End
+from learngenes_service.jobs.link import Link
 from learngenes_service.jobs.records import Records
 
 from learngenes import spec
@@ -21,7 +22,7 @@ def read(records: Records, *, after: str = "0-0", stop_after: int, inside: bool 
     """So many pieces of a stream of the only job, then the service stops."""
 
     async def pieces() -> list[bytes]:
-        reader = Following(records, clients.shared(NOBODY))
+        reader = Following(records, Link(NOBODY))
         job = history.newest(records, history.entries(records)[0])
         assert job is not None
         found = []

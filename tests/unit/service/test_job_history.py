@@ -12,7 +12,7 @@ from cases.job_records import asked, ended, listed, records, wanted
 from learngenes_service.jobs import board, history
 from learngenes_service.jobs.board import Board
 from learngenes_service.jobs.job import End
-from learngenes_service.jobs.queue import Queue
+from learngenes_service.jobs.link import Link
 from learngenes_service.jobs.records import Records
 
 from learngenes import spec
@@ -106,7 +106,7 @@ def test_a_page_reads_so_many_jobs_and_one_of_open_jobs_no_others(monkeypatch: p
     all_jobs = [kept.ask(wanted(f"job-{n}"), by=None)[0] for n in range(5)]
     for job in all_jobs[1:]:
         kept.end(job, ended("failed"))
-    listed = Board(kept, Queue("unix:///nowhere/redis.sock"))
+    listed = Board(kept, Link("unix:///nowhere/redis.sock"))
 
     def pages(status: Any, limit: int) -> list[list[str]]:
         found, before = [], ""

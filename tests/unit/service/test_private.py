@@ -73,6 +73,16 @@ def test_an_alias_leads_to_nothing_private() -> None:
         public.get("secret@best")
 
 
+def test_neither_versions_nor_aliases_are_told_of_what_completes_something_private() -> None:
+    catalog = published()
+    catalog.move_alias("heir", "best", 1)
+    public = seen_by_all(catalog)
+    assert (public.versions("heir"), public.aliases("heir")) == ([1], {"best": 1})
+    catalog.set_private("secret", True)
+    public = seen_by_all(catalog)
+    assert (public.versions("heir"), public.aliases("heir")) == ([], {})
+
+
 def test_what_is_open_is_shared() -> None:
     catalog = published()
     public = seen_by_all(catalog)
@@ -132,7 +142,8 @@ def test_however_many_learngenes_there_are_a_list_is_one_look_and_an_unknown_nam
         store.asked.clear()
         with pytest.raises(LearngeneNotFound):
             public.get(name)
-        assert store.asked == [f"private/{name}", f"private/{name}", f"learngenes/{name}/", "learngenes/"]
+        marks, versions = [f"private/{name}"] * 2, [f"learngenes/{name}/"] * 2
+        assert store.asked == [*marks, *versions, "learngenes/"]
 
 
 def test_what_was_fitted_before_its_parent_was_marked_is_hidden_by_its_name() -> None:

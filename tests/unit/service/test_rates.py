@@ -5,7 +5,8 @@ import socket
 import time
 
 import pytest
-from learngenes_service.access.rates import Rate, Standing, network
+from learngenes_service.access.addresses import network
+from learngenes_service.access.rates import Rate, Standing
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,8 @@ def test_every_variable_is_read() -> None:
         "ANONYMOUS": "none",
         "RATE": "600/minute",
         "BODY_BYTES": "64k",
+        "UPLOAD_BYTES": "2G",
+        "STAGED_BYTES": "8G",
         "LOG": "json",
     }
     assert given.keys() == MEANINGS.keys()
@@ -62,6 +64,8 @@ def test_every_variable_is_read() -> None:
         anonymous="none",
         rate="600/minute",
         body_bytes=64_000,
+        upload_bytes=2 * 10**9,
+        staged_bytes=8 * 10**9,
         log="json",
     )
 

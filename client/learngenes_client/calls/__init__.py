@@ -1,0 +1,98 @@
+"""Every call of the service as plain data, and its answer back to a model. No I/O here.
+
+Builders return a `Call`; `read_*` turn the `Answer` to it into a model or raise a ServiceError.
+A download is planned by `download` and its first line judged by `read_download`.
+"""
+
+from learngenes_client.calls.call import Answer, Call, Opened, refusal
+from learngenes_client.calls.descendants import (
+    NotTheRest,
+    Rest,
+    Whole,
+    descendant,
+    download,
+    initialize,
+    plan,
+    read_document,
+    read_download,
+    read_ranking,
+    said,
+    small,
+)
+from learngenes_client.calls.jobs import (
+    cancel,
+    events,
+    job,
+    jobs,
+    log,
+    next_jobs,
+    read_job,
+    read_jobs,
+    read_log,
+    submit,
+)
+from learngenes_client.calls.learngenes import (
+    is_pinned,
+    learngene,
+    learngene_url,
+    learngenes,
+    methods,
+    read_learngene,
+    read_learngenes,
+    read_methods,
+)
+from learngenes_client.calls.publishing import (
+    alias,
+    publish,
+    put_blob,
+    read_alias,
+    read_blob,
+    read_published,
+    unyank,
+    yank,
+)
+
+__all__ = [
+    "Answer",
+    "Call",
+    "NotTheRest",
+    "Opened",
+    "Rest",
+    "Whole",
+    "alias",
+    "cancel",
+    "descendant",
+    "download",
+    "events",
+    "initialize",
+    "is_pinned",
+    "job",
+    "jobs",
+    "learngene",
+    "learngene_url",
+    "learngenes",
+    "log",
+    "methods",
+    "next_jobs",
+    "plan",
+    "publish",
+    "put_blob",
+    "read_alias",
+    "read_blob",
+    "read_document",
+    "read_download",
+    "read_job",
+    "read_jobs",
+    "read_learngene",
+    "read_learngenes",
+    "read_log",
+    "read_methods",
+    "read_published",
+    "read_ranking",
+    "refusal",
+    "said",
+    "small",
+    "submit",
+    "unyank",
+    "yank",
+]

@@ -1,0 +1,1 @@
+"""Networks that others trained become learngenes: their geometry read from their tensors, nothing learned."""

@@ -1,0 +1,1 @@
+"""The Hugging Face protocol: every size of every learngene is a repository that clients of that hub load from."""

@@ -1,0 +1,1 @@
+"""Learngenes from outside: a file is uploaded, checked and staged, then published as a version that never changes."""
