@@ -52,7 +52,7 @@ class Server(uvicorn.Server):
         base = f"http://{host}:{port}"
         body = '\'{"depth":9,"width":384}\''
         print(
-            f"\nLearngene Zoo is ready at {base} (docs at {base}/docs). Try:\n\n"
+            f"\nLearngene Zoo is ready at {base}\n\nOpen it in a browser ({base}/docs has the API), or paste\n\n"
             f"  curl -fo model.safetensors -d {body} {base}/initialize\n",
             flush=True,
         )
