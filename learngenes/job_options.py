@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,12 @@ from learngenes.channels import check_channels
 from learngenes.errors import InvalidValue, UnknownName
 
 SOURCES = ("parquet:<file>", "folder:<directory>", "digits:train", "digits:test")
-"""The data sets we open; relative paths start at the data directory of the run."""
+"""The data sets we open; relative paths start at the data directory of the run.
+
+`[:1000]` at the end takes the first 1000 images, as in `parquet:<file>[:1000]`.
+"""
+
+_FIRST = re.compile(r"(.*)\[:([1-9][0-9]{0,11})\]")
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -85,7 +91,7 @@ class DataOptions:
 
     def __post_init__(self) -> None:
         for spec in (self.train, self.test):
-            kind, _, rest = spec.partition(":")
+            kind, _, rest = first_of(spec)[0].partition(":")
             if kind not in ("parquet", "folder", "digits") or not rest:
                 raise UnknownName("data set", spec, SOURCES)
             if kind == "digits" and rest not in ("train", "test"):
@@ -215,6 +221,19 @@ class AncestorOptions:
                 raise InvalidValue(
                     f"{name} is not among the ancestor's arguments; it follows from the geometry and the source"
                 )
+
+
+def first_of(source: str) -> tuple[str, int | None]:
+    """A source without its `[:N]`, and N; None for all. InvalidValue for a folder, whose first images are one class."""
+    match = _FIRST.fullmatch(source)
+    if match is None:
+        return source, None
+    if source.startswith("folder:"):
+        raise InvalidValue(
+            f"{source}: the images of a folder come class by class, so the first of them are no fair part; "
+            f"write them to a Parquet file in mixed order, or take the whole folder"
+        )
+    return match[1], int(match[2])
 
 
 def _within(name: str, value: float, least: float, most: float) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from learngenes import config
 from learngenes.gene import Manifest
-from learngenes.job_options import DataOptions
+from learngenes.job_options import DataOptions, first_of
 
 
 def data_options(manifest: Manifest, *, train: str, test: str, changes: dict[str, Any] | None = None) -> DataOptions:
@@ -40,6 +40,8 @@ def head_for(manifest: Manifest, classes: Sequence[str]) -> dict[str, Any]:
 
 
 def called(source: str) -> tuple[str, str]:
-    """Data set and split: `digits:test` is digits, test; `parquet:cifar100/test.parquet` is cifar100, test."""
-    kind, _, place = source.partition(":")
-    return (kind, place) if kind == "digits" else (Path(place).parent.name or kind, Path(place).stem)
+    """Data set and split: digits, test of `digits:test`; cifar100, test of `parquet:cifar100/test.parquet`."""
+    whole, count = first_of(source)
+    kind, _, place = whole.partition(":")
+    dataset, split = (kind, place) if kind == "digits" else (Path(place).parent.name or kind, Path(place).stem)
+    return dataset, split if count is None else f"{split}[:{count}]"

@@ -15,6 +15,7 @@ from torch import nn
 
 from learngenes.budget.curves import LATENCY_MS
 from learngenes.catalog import Catalog
+from learngenes.evaluation.curve import Curve
 from learngenes.evaluation.grid import LATENCY_PASSES, Cell, Result
 from learngenes.families.vit import Geometry
 from learngenes.job import Report, Stopped
@@ -31,13 +32,17 @@ from learngenes.training.vit import choose_attention, describe_input
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Where cells are measured. catalog: of the learngene; run: where checkpoints lie. Images are opened once."""
+    """Where cells are measured. catalog: of the learngene; run: where checkpoints lie.
+
+    Images are opened once, and test images prepared once for all cells that see them alike.
+    """
 
     catalog: Catalog
     data: Path
     run: Path
     place: Place
     _images: dict[str, ImageSet] = field(default_factory=dict)
+    _shown: dict[tuple[object, ...], TestBatches] = field(default_factory=dict)
 
     def measure(self, cell: Cell, *, report: Report, stop: Callable[[], bool]) -> Result | Stopped:
         """The cell's result; an interrupted tuning goes on from its checkpoint."""
@@ -49,7 +54,7 @@ class Bench:
             return self._result(self._latency(cell, model, geometry), LATENCY_PASSES)
         if cell.training is not None:
             return self._tuned(cell, model, geometry, report=report, stop=stop)
-        batches = TestBatches(self._opened(cell.data.test), options=cell.data, geometry=geometry)
+        batches = self._test_batches(cell, geometry)
         normalise = Normalise(cell.data).to(self.place.device)
         shown = (batches[i] for i in range(len(batches)))
         correct, n = accuracy(model.to(self.place.device), shown, normalise=normalise, precision=cell.precision)
@@ -74,16 +79,17 @@ class Bench:
             training=training,
             data=cell.data,
             geometry=geometry,
-            train=self._opened(cell.data.train),
-            test=self._opened(cell.data.test),
+            train=self.opened(cell.data.train),
+            test=self.opened(cell.data.test),
             seed=cell.seed,
             identity=cell.key,
             checkpoint=checkpoint(self.run, cell),
         )
-        fitted = fit(phase, place=self.place, report=report, stop=stop)
+        curve = Curve(phase.checkpoint)
+        fitted = fit(phase, place=self.place, report=curve.listening(report), stop=stop)
         if isinstance(fitted, Stopped):
             return fitted
-        return self._result(fitted.correct / fitted.n, fitted.n, steps=fitted.steps)
+        return self._result(fitted.correct / fitted.n, fitted.n, steps=fitted.steps, curve=curve.values())
 
     def _latency(self, cell: Cell, model: nn.Module, geometry: Geometry) -> float:
         """Median milliseconds of a forward pass of one image that is noise, with timm's choice of attention kernel."""
@@ -103,11 +109,18 @@ class Bench:
                 spent.append(1000 * (time.perf_counter() - began))
         return round(statistics.median(spent[LATENCY_PASSES:]), 4)
 
-    def _result(self, value: float, n: int, *, steps: int = 0) -> Result:
+    def _result(self, value: float, n: int, *, steps: int = 0, curve: tuple[float, ...] = ()) -> Result:
         versions = {"torch": torch.__version__, "timm": timm.__version__, "python": platform.python_version()}
-        return Result(value, n, steps, hardware(self.place), versions)
+        return Result(value, n, steps, hardware(self.place), versions, curve)
 
-    def _opened(self, source: str) -> ImageSet:
+    def _test_batches(self, cell: Cell, geometry: Geometry) -> TestBatches:
+        key = (cell.data.test, cell.data.augment, cell.data.input, geometry.image, geometry.channels)
+        if key not in self._shown:
+            self._shown[key] = TestBatches(self.opened(cell.data.test), options=cell.data, geometry=geometry)
+        return self._shown[key]
+
+    def opened(self, source: str) -> ImageSet:
+        """The images of a source."""
         if source not in self._images:
             self._images[source] = open_images(source, data=self.data)
         return self._images[source]
@@ -116,3 +129,10 @@ class Bench:
 def checkpoint(run: Path, cell: Cell) -> Path:
     """Where the state of a cell's tuning lies."""
     return run / "checkpoints" / f"{cell.name}.safetensors"
+
+
+def forget(run: Path, cell: Cell) -> None:
+    """Delete the state of a cell's tuning: its result is kept."""
+    path = checkpoint(run, cell)
+    path.unlink(missing_ok=True)
+    Curve(path).forget()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -82,13 +82,17 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a cell: the value of its metric over n images or passes, after so many steps of tuning."""
+    """What came of a cell: the value of its metric over n images or passes, after so many steps of tuning.
+
+    curve: of a tuned network, the value after every epoch; empty where results were kept without one.
+    """
 
     value: float
     n: int
     steps: int
     hardware: str
     versions: dict[str, str]
+    curve: tuple[float, ...] = ()
 
 
 def cells(job: EvaluationJob, manifest: Manifest, catalog: Catalog, setting: Setting) -> list[Cell]:
@@ -107,7 +111,7 @@ def read(folder: Path, cell: Cell) -> Result | None:
         table = json.loads(path.read_text("utf-8"))
         if table.pop("key") != cell.key:
             raise BadCheckpoint(f"{path} holds another measurement than its name says; delete it")
-        return Result(**table)
+        return Result(**table | {"curve": tuple(table.get("curve", ()))})
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -125,37 +129,42 @@ def write(folder: Path, cell: Cell, result: Result) -> None:
 
 
 def _accuracies(job: EvaluationJob, manifest: Manifest, catalog: Catalog, setting: Setting) -> Iterator[Cell]:
-    test = setting.test
-    head = preparation.head_for(manifest, test.classes)
-    data = preparation.data_options(manifest, train=job.train or job.test, test=job.test, changes=job.data)
+    head = preparation.head_for(manifest, setting.test.classes)
     for width in _widths(job, manifest):
         for depth in job.depths:
+            request = Request(depth=depth, width=width, **head)
+            drawn = _draws(manifest, catalog, request)
             for epochs in job.epochs:
-                seeds: Sequence[int] = job.seeds
-                if not epochs and not _draws(manifest, catalog, Request(depth=depth, width=width, **head)):
-                    seeds = (manifest.training.get("seed", 0),)
+                seeds = job.seeds if epochs or drawn else (manifest.training.get("seed", 0),)
                 for seed in seeds:
-                    request = Request(depth=depth, width=width, seed=seed, **head)
-                    made, used = planned(catalog, manifest, request)
-                    training = (
-                        job.tuning(epochs, width=width, fused_attention=setting.device == "cuda") if epochs else None
-                    )
-                    key: dict[str, Any] = {
-                        "recipe": _contents(made, used, catalog),
-                        "test": _images(test),
-                        "input": asdict(data.input),
-                        "precision": job.precision,
-                        "device": setting.device,
-                    }
-                    if training is not None:
-                        assert setting.train is not None
-                        key |= {
-                            "train": _images(setting.train),
-                            "data": identity(data),
-                            "training": identity(training),
-                            "seed": seed,
-                        }
-                    yield _cell(TOP1, made, used, epochs, seed, data, training, job, key)
+                    yield accuracy(job, manifest, catalog, setting, request=replace(request, seed=seed), epochs=epochs)
+
+
+def accuracy(
+    job: EvaluationJob, manifest: Manifest, catalog: Catalog, setting: Setting, *, request: Request, epochs: int
+) -> Cell:
+    """The cell of one descendant's accuracy. request: with depth and width; its seed is also that of the tuning."""
+    test = setting.test
+    data = preparation.data_options(manifest, train=job.train or job.test, test=job.test, changes=job.data)
+    made, used = planned(catalog, manifest, request)
+    key: dict[str, Any] = {
+        "recipe": _contents(made, used, catalog),
+        "test": _images(test),
+        "input": asdict(data.input),
+        "precision": job.precision,
+        "device": setting.device,
+    }
+    training = None
+    if epochs:
+        assert setting.train is not None
+        training = job.tuning(epochs, width=made.geometry.width, fused_attention=setting.device == "cuda")
+        key |= {
+            "train": _images(setting.train),
+            "data": identity(data),
+            "training": identity(training),
+            "seed": request.seed,
+        }
+    return _cell(TOP1, made, used, epochs, request.seed, data, training, job, key)
 
 
 def _latencies(job: EvaluationJob, manifest: Manifest, catalog: Catalog, setting: Setting) -> Iterator[Cell]:

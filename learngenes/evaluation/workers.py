@@ -24,7 +24,7 @@ import torch
 from learngenes import guard
 from learngenes.catalog import Catalog, starter
 from learngenes.evaluation import grid
-from learngenes.evaluation.cell import Bench, checkpoint
+from learngenes.evaluation.cell import Bench, forget
 from learngenes.evaluation.grid import Cell
 from learngenes.job import Report, Stopped
 from learngenes.store.opened import open_store
@@ -207,7 +207,7 @@ def _measure(bench: Bench, cell: Cell, report: Report, stop: Callable[[], bool])
             if isinstance(result, Stopped):
                 return "stopped", ""
             grid.write(folder, cell, result)
-        checkpoint(bench.run, cell).unlink(missing_ok=True)
+        forget(bench.run, cell)
     return "done", ""
 
 

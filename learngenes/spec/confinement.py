@@ -14,7 +14,7 @@ from learngenes.evaluation.job import EvaluationJob
 from learngenes.families.vit import parameters
 from learngenes.fit_job import FitJob
 from learngenes.job import LearnJob
-from learngenes.job_options import AncestorOptions
+from learngenes.job_options import AncestorOptions, first_of
 from learngenes.spec.kinds import Learn, Spec
 from learngenes.tournament.job import TournamentJob
 from learngenes.zoo import METHODS
@@ -116,7 +116,7 @@ def _paths(job: LearnJob | FitJob | EvaluationJob | TournamentJob) -> Iterator[t
     else:
         sources = {} if job.data is None else {"data.train": job.data.train, "data.test": job.data.test}
     for what, source in sources.items():
-        kind, _, path = (source or "").partition(":")
+        kind, _, path = first_of(source or "")[0].partition(":")
         if kind != "digits":
             yield what, path
     if isinstance(job, LearnJob | TournamentJob) and job.ancestor is not None and job.ancestor.checkpoint is not None:

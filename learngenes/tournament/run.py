@@ -11,7 +11,7 @@ from typing import Any
 from learngenes.catalog import Catalog
 from learngenes.errors import BadData, InvalidValue, NeedsLearning
 from learngenes.evaluation import grid
-from learngenes.evaluation.cell import Bench, checkpoint
+from learngenes.evaluation.cell import Bench, forget
 from learngenes.evaluation.grid import Setting
 from learngenes.evaluation.run import quality, setting
 from learngenes.fit_job import FitJob
@@ -196,7 +196,7 @@ class _Contest:
                 return made
             result = made
             grid.write(folder, cell, result)
-            checkpoint(venue.run, cell).unlink(missing_ok=True)
+            forget(venue.run, cell)
         venue.report({"event": "measured", "contestant": contestant, "seed": seed, "top1": result.value})
         found = replace(quality(cell, result, ""), seed=seed)
         used = catalog.get(cell.learngene)

@@ -15,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from learngenes.errors import BadData, UnknownName
 from learngenes.job import SOURCES
+from learngenes.job_options import first_of
 
 PixelArray = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -33,6 +34,16 @@ class ImageSet(Protocol):
 
 def open_images(spec: str, *, data: Path) -> ImageSet:
     """The data set of one of job.SOURCES; relative paths start at `data`. BadData when it can't be read."""
+    whole, count = first_of(spec)
+    images = _whole(whole, data=data)
+    if count is None:
+        return images
+    if count > len(images):
+        raise BadData(f"{whole} has {len(images)} images, fewer than the first {count}; lower the number in brackets")
+    return Slice(images, range(count))
+
+
+def _whole(spec: str, *, data: Path) -> ImageSet:
     kind, _, rest = spec.partition(":")
     match kind:
         case "parquet":

@@ -105,6 +105,9 @@ def test_two_processes_measure_every_cell_once(many: Path) -> None:
     assert table["missing"] == []
     assert len(list((many / "cells").iterdir())) == 16
     assert list((many / "checkpoints").iterdir()) == []
+    for table in (json.loads(path.read_text()) for path in (many / "cells").iterdir()):
+        assert len(table["curve"]) == table["key"]["epochs"]
+        assert table["curve"][-1:] in ([], [table["value"]])
 
 
 def test_the_page_and_the_picture_are_written(many: Path) -> None:

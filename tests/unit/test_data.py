@@ -9,9 +9,10 @@ import pyarrow.parquet
 import pytest
 from PIL import Image
 
-from learngenes.errors import BadData
+from learngenes.errors import BadData, InvalidValue
 from learngenes.families.vit import Geometry
 from learngenes.job import DataOptions
+from learngenes.preparation import called
 from learngenes.training.augment import TestBatches
 from learngenes.training.data import open_images
 
@@ -89,3 +90,16 @@ def test_images_that_cannot_be_read_are_bad_data(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(BadData, match="no images in one directory per class"):
         read("folder:empty")
+
+
+def test_a_number_in_brackets_takes_the_first_images_and_no_more_than_there_are(tmp_path):
+    parquet(tmp_path / "a.parquet", [(png(9), 0), (png(200), 1), (png(7), 0)])
+    found = open_images("parquet:a.parquet[:2]", data=tmp_path)
+    assert (len(found), found.classes) == (2, ("cat", "dog"))
+    assert [np.asarray(found[i][0]).max() for i in range(2)] == [9, 200]
+    assert len(open_images("digits:train[:10]", data=tmp_path)) == 10
+    with pytest.raises(BadData, match="has 3 images, fewer than the first 4"):
+        open_images("parquet:a.parquet[:4]", data=tmp_path)
+    with pytest.raises(InvalidValue, match="come class by class"):
+        open_images("folder:set[:4]", data=tmp_path)
+    assert called("parquet:cifar100/train.parquet[:50]") == ("cifar100", "train[:50]")

@@ -1,0 +1,183 @@
+"""A table's page in Markdown, from its declaration and its results alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from experiments import claims
+from experiments.claims import Verdict
+from experiments.grid import Setting, Table
+from experiments.results import Cell, Results
+from experiments.statistics import Mean
+
+
+def page(table: Table, results: Results) -> str:
+    """The whole page."""
+    verdicts = judged(table, results)
+    parts = [
+        f"# {table.title}",
+        f"{table.about}",
+        _method(table, results),
+        *_shown(table, results),
+        f"![{table.title}]({table.name}.svg)",
+        *([_beside(table, results)] if any(row.paper for row in table.rows) else []),
+        *(["## Verdicts", _verdicts(verdicts), claims_legend()] if verdicts else []),
+        *([table.notes] if table.notes else []),
+        *([_learned(results)] if any(results.learned.values()) else []),
+        _provenance(table, results),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def judged(table: Table, results: Results) -> list[Verdict]:
+    """The verdicts on a table's claims."""
+    return [claims.verdict(claims.parse(claim), results) for claim in table.claims]
+
+
+def claims_legend() -> str:
+    """How to read a verdict."""
+    return (
+        "Holds: at every size compared, and over the seeds with 95 % confidence (paired by seed). Holds weaker: on the "
+        "whole, but not at every size or not surely. The number after ± is half of a 95 % interval."
+    )
+
+
+def lines(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    made = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    return "\n".join([*made, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def _method(table: Table, results: Results) -> str:
+    setting, n = table.setting, max((cell.n for cell in results.cells), default=0)
+    g = setting.geometry
+    return (
+        f"{setting.title}: a ViT of width {g.width} with {g.heads} heads, {g.image} px in patches of {g.patch}. "
+        f"{_recipe(setting)} Percent top-1 on the {n:,} test images, mean of seeds {', '.join(results.seeds)}."
+    )
+
+
+def _recipe(setting: Setting) -> str:
+    t = setting.training
+    return (
+        f"Learned for {t.epochs} epochs of batches of {t.batch}, AdamW, learning rate {t.learning_rate:g}, cosine, "
+        f"{t.precision}; all networks of a seed by one recipe."
+    )
+
+
+def _shown(table: Table, results: Results) -> list[str]:
+    match table.shown:
+        case "by depth" | "by size":
+            return [_by_size(results, by_depth=table.shown == "by depth", last=last) for last in _epochs(results)]
+        case "rows":
+            return [_rows(results)]
+        case "curves":
+            return [_curves(results)]
+
+
+def _epochs(results: Results) -> list[int]:
+    return sorted({cell.epochs for cell in results.cells})
+
+
+def _by_size(results: Results, *, by_depth: bool, last: int) -> str:
+    cells = [cell for cell in results.cells if cell.epochs == last]
+    rows = list(dict.fromkeys(cell.row for cell in cells))
+    found = {(cell.row, cell.depth, cell.width): cell for cell in cells}
+    sizes = sorted({(cell.width, cell.depth) for cell in cells})
+    body = []
+    for width, depth in sizes:
+        values = [found.get((row, depth, width)) for row in rows]
+        name = str(depth) if by_depth else f"{depth} x {width}"
+        body.append([name, *("" if cell is None else _mean(cell) for cell in values)])
+    title = "" if len(_epochs(results)) == 1 else f"{'Untuned' if not last else f'After {last} epochs'}:\n\n"
+    return title + lines(["depth" if by_depth else "depth x width", *rows], body)
+
+
+def _rows(results: Results) -> str:
+    several = len(_epochs(results)) > 1
+    body = []
+    for row in results.rows:
+        for cell in results.row(row):
+            body.append(
+                [row, f"{cell.depth} x {cell.width}", f"{cell.params:,}"]
+                + ([str(cell.epochs)] if several else [])
+                + [str(_value(cell))]
+            )
+    return lines(["", "depth x width", "parameters", *(["epochs"] if several else []), "top-1"], body)
+
+
+def _curves(results: Results) -> str:
+    longest = max((len(curve) for cell in results.cells for curve in cell.curves.values()), default=0)
+    shown = sorted({1, 2, 3, 5, 10, 15, 20, 30, longest} & set(range(1, longest + 1)))
+    body = []
+    for cell in results.cells:
+        untuned = [c for c in results.row(cell.row) if c.epochs == 0 and (c.depth, c.width) == (cell.depth, cell.width)]
+        if not cell.curves:
+            continue
+        values = [
+            f"{100 * fmean(curve[k - 1] for curve in cell.curves.values()):.1f}"
+            if all(len(curve) >= k for curve in cell.curves.values())
+            else ""
+            for k in shown
+        ]
+        body.append([cell.row, f"{cell.depth} x {cell.width}", _mean(untuned[0]) if untuned else "", *values])
+    return lines(["start", "depth x width", "untuned", *(f"epoch {k}" for k in shown)], body)
+
+
+def _beside(table: Table, results: Results) -> str:
+    body = []
+    for row in table.rows:
+        if row.paper and row.name in results.rows:
+            cells = {cell.depth: cell for cell in results.row(row.name)}
+            pairs = zip(row.depths, row.paper, strict=True)
+            for depth, paper in pairs:
+                if depth in cells:
+                    body.append([row.name, str(depth), _mean(cells[depth]), f"{paper:.1f}"])
+    return "## Beside the paper\n\n" + lines(["", "depth", "here", "the paper"], body)
+
+
+def _verdicts(verdicts: Sequence[Verdict]) -> str:
+    return lines(
+        ["", "claim", "verdict", "here", "the paper", "why"],
+        [[v.id, v.says, f"**{v.verdict}**", v.here, v.paper, v.why] for v in verdicts],
+    )
+
+
+def _learned(results: Results) -> str:
+    body = []
+    for name, by_seed in results.learned.items():
+        found = list(by_seed.values())
+        if not any("steps" in one or "stored" in one for one in found):
+            continue
+        body.append(
+            [
+                name,
+                str(Mean.of([one["accuracy"] for one in found])) if all("accuracy" in one for one in found) else "",
+                f"{found[0]['stored']:,}" if "stored" in found[0] else "",
+                f"{fmean(one['seconds'] for one in found):,.0f}" if all("seconds" in one for one in found) else "",
+            ]
+        )
+    heads = ["learned", "top-1 of its own network", "stored values", "seconds"]
+    return "## What was learned\n\n" + lines(heads, body)
+
+
+def _provenance(table: Table, results: Results) -> str:
+    made = [
+        f"{results.seconds / 3600:.1f} hours of one worker in all (of {results.workers} at a time), one thread each, "
+        f"{'; '.join(results.hardware)}; {'; '.join(results.versions)}; commit {', '.join(results.commits)}.",
+        f"Every number is in [{table.name}.json]({table.name}.json), what was asked in "
+        f"[experiments/tables/{table.name}.toml](../../../experiments/tables/{table.name}.toml). Command:",
+        f"```\n{results.command}\n```",
+    ]
+    if results.missing:
+        made.insert(0, f"Not measured: {len(results.missing)}, such as {results.missing[0]}.")
+    return "\n\n".join(made)
+
+
+def _mean(cell: Cell) -> str:
+    return f"{100 * fmean(cell.top1.values()):.1f}"
+
+
+def _value(cell: Cell) -> Mean:
+    return Mean.of(list(cell.top1.values()))
