@@ -103,12 +103,15 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class _File:
+    """defaults: fields of every row that does not give them itself."""
+
     title: str
     setting: str
     seeds: tuple[int, ...]
     shown: Shown
     about: str
-    rows: tuple[Row, ...]
+    rows: tuple[dict[str, Any], ...]
+    defaults: dict[str, Any] = field(default_factory=dict)
     notes: str = ""
     learngenes: dict[str, Any] = field(default_factory=dict)
     claims: tuple[dict[str, Any], ...] = ()
@@ -126,7 +129,8 @@ def load(name: str, *, folder: Path = HERE) -> Table:
         raise UnknownName("table", name, names(folder))
     file = config.load(path, _File)
     setting = _setting(folder / "settings" / f"{file.setting}.toml", more=file.learngenes)
-    for row in file.rows:
+    rows = tuple(config.parse(file.defaults | row, Row, where=f"row {row.get('name', '')!r}") for row in file.rows)
+    for row in rows:
         if row.learngene not in setting.learngenes:
             raise UnknownName(f"learngene of row {row.name!r}", row.learngene, setting.learngenes)
     for key, learngene in setting.learngenes.items():
@@ -137,7 +141,7 @@ def load(name: str, *, folder: Path = HERE) -> Table:
         title=file.title,
         setting=setting,
         seeds=file.seeds,
-        rows=file.rows,
+        rows=rows,
         shown=file.shown,
         about=file.about.strip(),
         notes=file.notes.strip(),
