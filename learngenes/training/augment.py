@@ -18,12 +18,12 @@ import timm.data
 import torch
 from timm.data.random_erasing import RandomErasing
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
 from learngenes.errors import BadData, InvalidValue
 from learngenes.families.vit import Geometry
 from learngenes.job import DataOptions, TrainingOptions
-from learngenes.training.data import ImageSet, PixelArray, as_channels, in_memory
+from learngenes.training.data import ImageSet, as_channels
+from learngenes.training.resident import Batches, light
 
 Places = np.ndarray[Any, np.dtype[np.intp]]
 """Positions in an epoch."""
@@ -33,14 +33,20 @@ _ORDER, _CROP, _IMAGE, _STEP, _RANK = range(5)
 
 
 def seed_process(*key: int) -> None:
-    """Set the generators of random, numpy and torch, which timm draws from, by a key of whole numbers."""
+    """Set the generators of random, numpy and torch, which timm draws from, by a key of whole numbers.
+
+    As torch.manual_seed does, without what that keeps for devices that were not started: a trace of the stack, which
+    takes longer than all else here. Those of GPUs are set where a run has started them, see device.joined.
+    """
     low, high = (int(v) for v in np.random.SeedSequence(key).generate_state(2))
     random.seed(low)
     np.random.seed(low)
-    torch.manual_seed(low | high << 32)
+    torch.default_generator.manual_seed(low | high << 32)
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.manual_seed_all(low | high << 32)
 
 
-class TrainingBatches(Dataset[tuple[Tensor, Tensor]]):
+class TrainingBatches(Batches):
     """Item `step` is this rank's share of that step's batch: uint8 (B, C, H, W) and labels (B).
 
     rank, world: the batch is dealt to `world` ranks, of which this is number `rank`. What mixup pairs, the first image
@@ -64,18 +70,12 @@ class TrainingBatches(Dataset[tuple[Tensor, Tensor]]):
             raise BadData(f"{len(images)} training images are fewer than one batch of {batch}; lower batch")
         self._images, self._options, self._batch, self._seed = images, options, batch, seed
         self._places = _places(batch, rank, world)
-        self._side, self._channels = geometry.image, geometry.channels
+        self._channels = geometry.channels
         self.epoch_steps = len(images) // batch
         self._epoch = -1
-        self._pixels: PixelArray | None = None
         self._transform: Any = None
-        if options.augment == "light":
-            pixels, self._labels = in_memory(
-                images, side=geometry.image, channels=geometry.channels, interpolation=options.interpolation
-            )
-            pad = options.padding
-            self._pixels = np.pad(pixels, ((0, 0), (pad, pad), (pad, pad), (0, 0)), mode="reflect")
-        else:
+        super().__init__(light(images, options, geometry))
+        if self.resident is None:
             self._transform = _timm_transform(options, geometry.image, train=options.augment == "timm")
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
@@ -83,27 +83,29 @@ class TrainingBatches(Dataset[tuple[Tensor, Tensor]]):
         if epoch != self._epoch:
             self._start(epoch)
         positions = place * self._batch + self._places
-        if self._pixels is None:
+        if self.resident is None:
             return self._transformed(epoch, positions)
-        return self._cropped(self._pixels, positions)
+        at = torch.from_numpy(positions).to(self.resident.device, non_blocking=True)
+        return self.resident.cut(*(drawn[at] for drawn in self._drawn))
+
+    def settle(self, device: torch.device) -> bool:
+        """As in Batches; the draws of an epoch go along."""
+        self._epoch = -1
+        return super().settle(device)
 
     def _start(self, epoch: int) -> None:
         """Draw the order of an epoch, and for light augmentation where each image is cut."""
-        count = len(self._images)
+        count, padding = len(self._images), self._options.padding
         order = np.random.default_rng((self._seed, _ORDER, epoch)).permutation(count)
         self._order = np.repeat(order, self._options.repeats)[:count]
-        draws = np.random.default_rng((self._seed, _CROP, epoch))
-        self._corner = draws.integers(0, 2 * self._options.padding + 1, size=(count, 2))
-        self._flip = draws.random(count) < self._options.flip
         self._epoch = epoch
-
-    def _cropped(self, pixels: PixelArray, at: Places) -> tuple[Tensor, Tensor]:
-        along = np.arange(self._side)
-        rows = self._corner[at, :1] + along
-        columns = self._corner[at, 1:] + np.where(self._flip[at, None], along[::-1], along)
-        chosen = self._order[at]
-        x_BHWC = pixels[chosen[:, None, None], rows[:, :, None], columns[:, None, :]]
-        return torch.from_numpy(x_BHWC).permute(0, 3, 1, 2), torch.from_numpy(self._labels[chosen])
+        if self.resident is None:
+            return
+        draws = np.random.default_rng((self._seed, _CROP, epoch))
+        corner = draws.integers(0, 2 * padding + 1, size=(count, 2)) - padding
+        flip = draws.random(count) < self._options.flip
+        drawn = (self._order, corner[:, 0], corner[:, 1], flip)
+        self._drawn = tuple(torch.from_numpy(values).to(self.resident.device) for values in drawn)
 
     def _transformed(self, epoch: int, at: Places) -> tuple[Tensor, Tensor]:
         batch, labels = [], []
@@ -124,7 +126,7 @@ def _places(batch: int, rank: int, world: int) -> Places:
     return np.concatenate([front, batch - 1 - front[::-1]])
 
 
-class TestBatches(Dataset[tuple[Tensor, Tensor]]):
+class TestBatches(Batches):
     """All images in order, unvaried: uint8 (B, C, H, W) and labels (B); the last batch may be shorter.
 
     After `light` training an image is only resized; otherwise timm's resize and central crop.
@@ -134,13 +136,9 @@ class TestBatches(Dataset[tuple[Tensor, Tensor]]):
 
     def __init__(self, images: ImageSet, *, options: DataOptions, geometry: Geometry, batch: int = 250) -> None:
         self._images, self._batch, self._channels = images, batch, geometry.channels
-        self._pixels: PixelArray | None = None
+        super().__init__(light(images, options, geometry))
         self._transform: Any = None
-        if options.augment == "light":
-            self._pixels, self._labels = in_memory(
-                images, side=geometry.image, channels=geometry.channels, interpolation=options.interpolation
-            )
-        else:
+        if self.resident is None:
             self._transform = _timm_transform(options, geometry.image, train=False)
 
     def __len__(self) -> int:
@@ -148,9 +146,8 @@ class TestBatches(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
         start, stop = index * self._batch, min((index + 1) * self._batch, len(self._images))
-        if self._pixels is not None:
-            x_BCHW = torch.from_numpy(self._pixels[start:stop]).permute(0, 3, 1, 2)
-            return x_BCHW, torch.from_numpy(self._labels[start:stop])
+        if self.resident is not None:
+            return self.resident.row(start, stop)
         items = [self._images[i] for i in range(start, stop)]
         batch = [self._transform(as_channels(image, self._channels)) for image, _ in items]
         return torch.stack(batch), torch.tensor([label for _, label in items])
@@ -168,8 +165,15 @@ class Normalise(nn.Module):
         self.shift: Tensor
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        """Normalised images, same shape."""
-        return x_BCHW.float() * self.scale + self.shift
+        """Normalised images, same shape and layout."""
+        x_BHWC = x_BCHW.permute(0, 2, 3, 1)
+        width, channels = x_BHWC.shape[2:]
+        if channels == 1 or not x_BHWC.is_contiguous():
+            return (x_BCHW * self.scale).add_(self.shift)
+        # Whole rows at once: on a CPU torch is several times slower where the innermost axis is that of the channels.
+        scale, shift = (values.view(channels).repeat(width) for values in (self.scale, self.shift))
+        rows = (x_BHWC.flatten(2) * scale).add_(shift)
+        return rows.view(x_BHWC.shape).permute(0, 3, 1, 2)
 
 
 class Mixing:

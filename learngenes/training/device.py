@@ -11,7 +11,9 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
+
+from learngenes.training.resident import Batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ def joined(*, alone: bool = False) -> Iterator[Place]:
     if torch.cuda.is_available():
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)
+        torch.cuda.init()  # type: ignore[no-untyped-call]  # what augment.seed_process sets from now on
     if world == 1 or alone:
         yield Place(0, 1, device)
         return
@@ -71,10 +74,17 @@ def joined(*, alone: bool = False) -> Iterator[Place]:
 
 
 def loaded(
-    batches: Dataset[tuple[torch.Tensor, torch.Tensor]], indices: range, *, workers: int, place: Place
+    batches: Batches, indices: range, *, workers: int, place: Place
 ) -> Iterator[tuple[int, tuple[torch.Tensor, torch.Tensor]]]:
-    """(index, batch on the device) for each index, prepared by the workers."""
+    """(index, batch on the device) for each index, prepared by the workers.
+
+    Images that lie in memory are kept on a GPU if they leave room there; then there is nothing for workers to do.
+    """
     cuda = place.device.type == "cuda"
+    if batches.settle(place.device) and (cuda or not workers):
+        for index in indices:
+            yield index, batches[index]
+        return
     loader: DataLoader[tuple[torch.Tensor, torch.Tensor]] = DataLoader(
         batches, batch_size=None, sampler=indices, num_workers=workers, pin_memory=cuda
     )

@@ -1,0 +1,1 @@
+"""How fast learning is, beside a bare loop of torch over the same network."""
