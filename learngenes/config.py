@@ -13,6 +13,9 @@ from learngenes.errors import InvalidValue, UnknownName
 
 T = TypeVar("T")
 
+LATER = {"later": True}
+"""Metadata of a field that an options class got when there were jobs already: see `spelt_out`."""
+
 
 def load(path: Path, into: type[T]) -> T:
     """The TOML file at path as an instance of the dataclass `into`; InvalidValue says what is wrong and where."""
@@ -42,6 +45,18 @@ def parse(table: dict[str, Any], into: type[T], *, where: str) -> T:
     if missing:
         raise InvalidValue(f"{where} needs {', '.join(missing)}")
     return into(**values)
+
+
+def spelt_out(options: Any) -> dict[str, Any]:
+    """The table of a dataclass with every default written, so that it says the same under another version.
+
+    A field of LATER stays out at its default: what was written before there was such a field keeps its identity.
+    """
+    table = dataclasses.asdict(options)
+    for field in dataclasses.fields(options):
+        if field.metadata.get("later") and getattr(options, field.name) == field.default:
+            del table[field.name]
+    return table
 
 
 def _convert(value: Any, hint: Any, *, where: str) -> Any:

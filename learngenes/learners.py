@@ -12,6 +12,7 @@ from learngenes.methods.selection import learn as selection
 from learngenes.methods.simple_lg import learn as simple_lg
 from learngenes.methods.subcloning import fit as subcloning_fit
 from learngenes.methods.subcloning import learn as subcloning
+from learngenes.methods.sws import fit as sws_fit
 from learngenes.methods.sws import learn as sws
 from learngenes.methods.tleg import learn as tleg
 from learngenes.methods.vanilla_lg import learn as vanilla_lg
@@ -32,5 +33,5 @@ LEARNERS: dict[str, Learner] = {
     "mimetic": mimetic.learn,
 }
 
-FITTERS: dict[str, Fitter] = {"wave": wave_fit.fit, "subcloning": subcloning_fit.fit}
+FITTERS: dict[str, Fitter] = {"sws": sws_fit.fit, "wave": wave_fit.fit, "subcloning": subcloning_fit.fit}
 """Those that can fit a learngene to one size on data."""

@@ -85,6 +85,7 @@ METHODS: dict[str, Method] = {
         varies=("depth", "width", *ALWAYS),
         takes=ALL,
         needs=TRAINED,
+        fitting=sws_options.FitOptions,
     ),
     "tleg": Method(
         title="Linear expansion",

@@ -52,3 +52,10 @@ def network(geometry: Geometry, blocks: Sequence[Tensors], frame: Tensors) -> tu
     inner = block_shapes(geometry)
     made = [Entry(f"blocks.{i}.{n}", shape, block(n)) for i, block in enumerate(blocks) for n, shape in inner.items()]
     return (*made, *(Entry(name, shape, frame(name)) for name, shape in frame_shapes(geometry).items()))
+
+
+def within(name: str) -> tuple[int, str] | None:
+    """Which block a tensor of a network lies in, and its name there; None outside the blocks."""
+    blocks, _, rest = name.partition(".")
+    block, _, inner = rest.partition(".")
+    return (int(block), inner) if blocks == "blocks" else None

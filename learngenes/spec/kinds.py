@@ -139,7 +139,7 @@ def _spelt_out(spec: Spec) -> Spec:
     if method is None:
         raise UnknownName("method", spec.job.method, METHODS)
     options = config.parse(spec.job.options, method.learning, where=f"the options of {spec.job.method}")
-    return replace(spec, job=replace(spec.job, options=_plain(dataclasses.asdict(options))))
+    return replace(spec, job=replace(spec.job, options=_plain(config.spelt_out(options))))
 
 
 def _plain(value: Any) -> Any:

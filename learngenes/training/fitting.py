@@ -29,12 +29,14 @@ from learngenes.training.data import Images, Slice, check_classes, open_images
 from learngenes.training.device import hardware, joined, loaded
 from learngenes.training.evaluate import accuracy
 from learngenes.training.events import PhaseEvents
-from learngenes.training.losses import Supervised
+from learngenes.training.losses import Supervised, TrainingTask
 from learngenes.training.usage import usage
 from learngenes.training.vit import choose_attention, describe_input
 
 _SLICE, _DRAWS = 7, 8
 """Keys that keep the uses of the job's seed apart."""
+Task = Callable[[nn.Module, torch.device], TrainingTask]
+"""What a network on a device learns."""
 PHASE = "fit"
 REPORT_SECONDS, CHECKPOINT_SECONDS = 5.0, 60.0
 
@@ -65,9 +67,10 @@ def fitting(
     data: Path,
     report: Report,
     stop: Callable[[], bool],
+    task: Task | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Fitted | Stopped:
-    """Train what `build` makes on the images' labels; only its parameters with requires_grad change.
+    """Train what `build` makes by `task`, without one on the images' labels; only parameters with requires_grad change.
 
     geometry: of the network; manifest: of the learngene that is fitted, whose images and classes these have to be.
     The same job gives the same values, in one go or stopped and continued in `run`: bit for bit on a CPU.
@@ -79,8 +82,8 @@ def fitting(
         describe_input(model, mean=job.data.mean, std=job.data.std)
         choose_attention(model, fused=False)
         learns = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        task = Supervised(model, label_smoothing=0.0, precision=job.precision, device=place.device)
-        task.to(place.device)
+        learning = _labelled(model, job, place.device) if task is None else task(model, place.device)
+        learning.to(place.device)
         optimizer = torch.optim.AdamW(learns, lr=job.learning_rate, weight_decay=0.0)
         state = _State(
             run / f"{PHASE}.safetensors", {**identity(job), "manifest": gene.digest(manifest)}, model, optimizer
@@ -101,9 +104,9 @@ def fitting(
         began = saved = clock()
         before = progress.seconds
         events.resume(progress.step, now=began)
-        task.train()
+        learning.train()
         for step, (pixels, labels) in loaded(batches, range(progress.step, job.steps), workers=0, place=place):
-            loss = _update(task, optimizer, normalise(pixels), labels, learning_rate=rate(step, job))
+            loss = _update(learning, optimizer, normalise(pixels), labels, learning_rate=rate(step, job))
             now, done, stopping = clock(), step + 1, stop()
             progress = Progress(done, before + now - began, images=done * batch)
             if done == job.steps or events.silent_since(now) >= REPORT_SECONDS:
@@ -138,6 +141,11 @@ def fitting(
         return Fitted(model, made)
 
 
+def _labelled(model: nn.Module, job: FitJob, device: torch.device) -> TrainingTask:
+    """What the images' labels say."""
+    return Supervised(model, label_smoothing=0.0, precision=job.precision, device=device)
+
+
 def _images(job: FitJob, manifest: Manifest, *, data: Path) -> Images:
     """The slice to train on, drawn by the seed, and the test images; InvalidValue unless they suit the learngene."""
     job.check_input(manifest)
@@ -153,7 +161,7 @@ def _images(job: FitJob, manifest: Manifest, *, data: Path) -> Images:
 
 
 def _update(
-    task: Supervised, optimizer: torch.optim.Optimizer, x_BCHW: Tensor, labels_B: Tensor, *, learning_rate: float
+    task: TrainingTask, optimizer: torch.optim.Optimizer, x_BCHW: Tensor, labels_B: Tensor, *, learning_rate: float
 ) -> Tensor:
     """One step; the loss before it."""
     for group in optimizer.param_groups:

@@ -1,4 +1,4 @@
-"""A learngene of TLEG: two blocks and a frame."""
+"""A learngene of TLEG: two blocks and a frame, or two blocks for each stage."""
 
 from __future__ import annotations
 
@@ -10,8 +10,15 @@ from learngenes.families import vit
 from learngenes.gene import Manifest
 
 
-def make(*, geometry: vit.Geometry = made.TINY, **more: Any) -> tuple[Manifest, bytes]:
-    """The manifest and the safetensors bytes; more: of made.learngene."""
+def make(*, geometry: vit.Geometry = made.TINY, stages: tuple[int, ...] = (), **more: Any) -> tuple[Manifest, bytes]:
+    """The manifest and the safetensors bytes.
+
+    stages: layers of each, which then has a line of its own; more: of made.learngene.
+    """
     block = vit.block_shapes(geometry)
-    pair = {f"{part}.{name}": shape for part in ("base", "slope") for name, shape in block.items()}
-    return made.learngene("tleg", pair | vit.frame_shapes(geometry), geometry=geometry, **more)
+    lines = [f"stages.{m}." for m in range(len(stages))] or [""]
+    pairs = {
+        f"{line}{part}.{name}": shape for line in lines for part in ("base", "slope") for name, shape in block.items()
+    }
+    facts = {"stages": list(stages)} if stages else {}
+    return made.learngene("tleg", pairs | vit.frame_shapes(geometry), geometry=geometry, facts=facts, **more)

@@ -48,10 +48,9 @@ than = "first N"
 def declared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("declared")
     small = (grid.HERE / "settings" / "digits.toml").read_text()
-    for old, new in (("depth = 8", "depth = 3"), ("width = 48", "width = 24"), ("epochs = 10", "epochs = 2")):
+    for old, new in (("depth = 6", "depth = 3"), ("width = 48", "width = 24"), ("epochs = 6", "epochs = 2")):
         small = small.replace(old, new)
-    small = small.replace("[1, 1, 1, 1, 1, 1, 1, 1]", "[1, 1, 1]").replace("[2, 2, 2, 2]", "[1, 2]")
-    small = small.replace("epochs = 8", "epochs = 1")
+    small = small.replace("[1, 1, 1, 1, 1, 1]", "[1, 1, 1]").replace("[2, 2, 2]", "[1, 2]")
     for name, text in (("settings/small.toml", small), ("tables/made.toml", TABLE)):
         (folder / name).parent.mkdir()
         (folder / name).write_text(text)

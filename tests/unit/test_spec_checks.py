@@ -7,7 +7,7 @@ from typing import Any
 
 import factories
 import pytest
-from cases import jobs, wave
+from cases import jobs, selection, wave
 from cases.jobs import EVALUATE, FIT, LEARN, TABLES, TOURNAMENT
 from cases.measurements import top1
 
@@ -29,8 +29,9 @@ from learngenes.spec import Evaluate, FitSize, Learn, Tournament
 
 @pytest.fixture
 def catalog() -> Catalog:
-    """`tiny` of SWS, and `templates` of WAVE."""
-    return factories.catalog(None, factories.learngene(), wave.make(name="templates"))
+    """`tiny` of SWS, `templates` of WAVE, and `picked` of weight selection."""
+    made = (factories.learngene(), wave.make(name="templates"), selection.make(name="picked"))
+    return factories.catalog(None, *made)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def catalog() -> Catalog:
         ("learn", {"name": "depth6-width32"}, InvalidKey, "reads like a size"),
         ("learn", {"name": "docs"}, InvalidKey, "something else in addresses"),
         ("fit-size", {"learngene": "nobody"}, LearngeneNotFound, "nobody"),
-        ("fit-size", {}, InvalidValue, "whose sizes need no fitting"),
+        ("fit-size", {"learngene": "picked"}, InvalidValue, "whose sizes need no fitting"),
         ("fit-size", {"learngene": "templates"}, InvalidValue, "put the learngene's into data"),
         ("evaluate", {"depths": [600]}, UnsupportedSize, "the nearest is depth 512"),
         ("evaluate", {"learngene": "templates", "depths": [3]}, NeedsLearning, "3"),

@@ -10,6 +10,7 @@ from typing import Any
 
 import factories
 import pytest
+from cases import tleg
 from cases.measurements import learngene, top1
 from learngenes_service.page import quality, snippets, told, writing
 from learngenes_service.page.asked import Asked, asked
@@ -137,6 +138,18 @@ def test_every_block_is_drawn_or_counted_and_shares_are_whole() -> None:
         "stage 1",
         "stage 2",
     ]
+
+
+def test_the_lines_of_tleg_are_drawn_as_one_or_as_the_stages_they_were_learned_for() -> None:
+    plain, _ = tleg.make()
+    assert [cell.source for cell in origin(initialize(plain, Request(depth=2)), plain).cells] == [
+        "base",
+        "base + 1/2 slope",
+    ]
+    staged, _ = tleg.make(stages=(3, 3))
+    drawn = origin(initialize(staged, Request(depth=3)), staged)
+    assert [cell.source for cell in drawn.cells] == ["stage 0", "stage 0", "stage 1"]
+    assert [(layer.name, layer.blocks) for layer in drawn.layers] == [("stage 0", 2), ("stage 1", 1)]
 
 
 @pytest.mark.parametrize("keyed", [False, True])
