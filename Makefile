@@ -4,6 +4,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PINS   := constraints.txt
 WORKERS ?= 2
+TABLES ?= t1 t3 t4
+DATA   ?= data
 ALL    := -e '.[dev,bench]' -e 'service[local,s3]' -e 'client[timm,bar,completion,onnx]'
 WORKS  := -e '.[train,gpu]' -e 'service[local]' -e client
 CLIENTS = $(patsubst tests/clients/%.txt,$(VENV)/clients/%/.ready,$(wildcard tests/clients/*.txt))
@@ -14,10 +16,10 @@ install = VIRTUAL_ENV=$(VENV) UV_SYSTEM_CERTS=true $(BIN)/uv pip install --quiet
   $(BIN)/python -m pip install --quiet --constraint $(PINS) $(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check fix test serve worker bench docs
+.PHONY: help setup check fix test serve worker bench evidence evidence-smoke docs
 
 help:  ## list these words
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.ready $(CLIENTS)  ## make .venv with everything that developing needs (torch: 5 GB the first time)
 
@@ -45,6 +47,14 @@ worker: $(VENV)/.works  ## run a worker for the jobs of the service (torch: 5 GB
 
 bench: $(VENV)/.ready  ## measure streaming against nginx, FileResponse and torch; writes docs/results/streaming.md
 	$(BIN)/python -m bench
+
+evidence: $(VENV)/.ready  ## run the papers' tables (TABLES="t1 t3", DATA=data); what runs/evidence holds is not run again
+	$(BIN)/python -m experiments run $(TABLES) --data $(DATA)
+
+evidence-smoke: $(VENV)/.ready  ## one table on scikit-learn's digits from an empty cache, in minutes
+	rm -rf runs/evidence-smoke
+	$(BIN)/python -m experiments run smoke --run runs/evidence-smoke --pages runs/evidence-smoke/pages
+	@cat runs/evidence-smoke/pages/smoke.md
 
 docs: $(VENV)/.ready  ## make the generated docs anew
 	$(BIN)/python docs/generate.py

@@ -126,15 +126,20 @@ def _curves(results: Results) -> str:
 
 
 def _beside(table: Table, results: Results) -> str:
-    body = []
-    for row in table.rows:
-        if row.paper and row.name in results.rows:
-            cells = {cell.depth: cell for cell in results.row(row.name)}
-            pairs = zip(row.depths, row.paper, strict=True)
-            for depth, paper in pairs:
-                if depth in cells:
-                    body.append([row.name, str(depth), _mean(cells[depth]), f"{paper:.1f}"])
-    return "## Beside the paper\n\n" + lines(["", "depth", "here", "the paper"], body)
+    """Ours and the paper's, side by side, of the rows it has."""
+    papers = {row.name: dict(zip(row.depths, row.paper, strict=True)) for row in table.rows if row.paper}
+    ours = {name: {cell.depth: _mean(cell) for cell in results.row(name)} for name in papers if name in results.rows}
+    depths = sorted({depth for name in ours for depth in papers[name]})
+    body = [
+        [str(depth)] + [text for name in ours for text in (ours[name].get(depth, ""), _paper(papers[name].get(depth)))]
+        for depth in depths
+    ]
+    heads = ["depth", *(head for name in ours for head in (name, "the paper's"))]
+    return "## Beside the paper\n\n" + lines(heads, body)
+
+
+def _paper(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
 
 
 def _verdicts(verdicts: Sequence[Verdict]) -> str:

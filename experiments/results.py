@@ -85,7 +85,8 @@ def collect(table: Table, run: Run, *, workers: int) -> Results:
         name=table.name,
         cells=tuple(_cell(key, found) for key, found in made.items()),
         learned=_learned(table, run),
-        seconds=round(sum(outcome["took"] for outcome in every), 1),
+        # A training that was interrupted says itself how long it took in all.
+        seconds=round(sum(max(o["took"], o.get("record", {}).get("seconds", 0.0)) for o in every), 1),
         workers=workers,
         commits=_distinct(outcome["commit"] for outcome in every),
         hardware=_distinct(outcome["hardware"] for outcome in measured),

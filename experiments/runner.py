@@ -79,6 +79,7 @@ def work(
     for index in range(workers):
         indices.put(index)
     busy: dict[Future[dict[str, Any] | None], Task] = {}
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # either way trainings are saved before this ends
     with ProcessPoolExecutor(
         workers, mp_context=context, initializer=_begin, initargs=(run, stopping, indices, os.getpid())
     ) as pool:

@@ -126,13 +126,19 @@ def _cells(recipe: Recipe, manifest: Manifest) -> tuple[Cell, ...]:
 def _cell(block: int, layer: int, kind: Kind, recipe: Recipe, manifest: Manifest) -> Cell:
     if kind == "fresh":
         return Cell(block, block, "fresh values", "fresh", kind, -1)
-    part = _PARTS.get(manifest.method, "layer")
-    if manifest.method == "tleg":
+    part = _part(manifest)
+    if part == _PARTS["tleg"]:
         source = "base" if layer == 0 else part.format(at=f"{layer}/{len(recipe.layer_map)}")
         return Cell(
             block, block, source, "base" if layer == 0 else f"+{layer}/{len(recipe.layer_map)}", kind, min(layer, 1)
         )
     return Cell(block, block, f"{part} {layer}", f"{part[0].upper()}{layer}", kind, layer % COLOURS)
+
+
+def _part(manifest: Manifest) -> str:
+    """A line of TLEG that was learned for each stage is that stage's."""
+    staged = manifest.method == "tleg" and "stages" in manifest.method_facts
+    return "stage" if staged else _PARTS.get(manifest.method, "layer")
 
 
 def _kinds(recipe: Recipe) -> list[Kind]:
@@ -148,11 +154,11 @@ def _kinds(recipe: Recipe) -> list[Kind]:
 
 def _layers(recipe: Recipe, manifest: Manifest) -> tuple[Layer, ...]:
     """The learngene's layers, where it counts any: of the line of TLEG, the templates of WAVE, nothing is one."""
-    if manifest.method in ("sws", "simple_lg"):
-        known = range(len(manifest.method_facts.get("stages", ())))
+    if "stages" in manifest.method_facts:
+        known = range(len(manifest.method_facts["stages"]))
     elif manifest.method in ("selection", "subcloning", "mimetic"):
         known = range(manifest.geometry.depth)
     else:
         return ()
     counts = Counter(recipe.layer_map)
-    return tuple(Layer(f"{_PARTS.get(manifest.method, 'layer')} {n}", counts[n], n % COLOURS) for n in known)
+    return tuple(Layer(f"{_part(manifest)} {n}", counts[n], n % COLOURS) for n in known)
