@@ -106,7 +106,7 @@ class Fit:
     @property
     def name(self) -> str:
         """For people."""
-        return f"{self.learn.name} {self.depth}x{self.width}"
+        return f"{self.learn.name} {self.depth}x{self.width} fitted"
 
     @property
     def seed(self) -> int:

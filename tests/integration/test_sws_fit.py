@@ -54,7 +54,7 @@ def learngene(store: LocalStore | MemoryStore) -> Parent:
     network = auxiliary(GEOMETRY, STAGES)
     with torch.no_grad():
         for value in network.parameters():
-            value += 0.1 * torch.randn_like(value)
+            value.add_(0.1 * torch.randn_like(value))
     catalog = Catalog(store)
     learned = Learned(stage_tensors(network, STAGES), {"stages": list(STAGES)}, {})
     manifest = publish(JOB, learned, catalog=catalog)
@@ -210,7 +210,7 @@ def test_the_command_fits_a_size_and_keeps_it_beside_its_parent(
     assert planned(catalog, manifest, Request(depth=3))[1] == child
 
 
-FIT_REFUSED = {
+FIT_REFUSED: dict[str, tuple[type[InvalidValue], dict[str, Any]]] = {
     "is itself of depth 6, width 32, and teaches what is fitted": (InvalidValue, {"depth": 6}),
     "can't be depth 4, width 20": (UnsupportedSize, {"width": 20}),
     r"mean \[0\.3\] and std \[0\.38\], the job says \[0\.5\] and \[0\.38\]": (
