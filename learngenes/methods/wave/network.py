@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -18,6 +17,7 @@ from learngenes.methods.wave.grids import Cut
 from learngenes.sizes import Size
 from learngenes.sources import Order
 from learngenes.training.expanded import Expanded, TensorTree
+from learngenes.training.steps import drawn as drawn_at
 from learngenes.training.vit import arrays
 
 _SIZE = 6
@@ -81,7 +81,7 @@ class Auxiliary(Templated):
         """Logits (B, K), in training of the step's network."""
         if not self.training or not self.others:
             return super().forward(x_BCHW)
-        chosen = int(np.random.default_rng((self._seed, _SIZE, int(self.steps))).integers(len(self.others) + 1))
+        chosen = drawn_at(len(self.others) + 1, seed=self._seed, key=_SIZE, step=int(self.steps))
         self.steps += 1
         logits_BK: Tensor = self.others[chosen - 1](x_BCHW) if chosen else super().forward(x_BCHW)
         if dist.is_available() and dist.is_initialized():  # ranks wait for a gradient of every parameter
