@@ -69,7 +69,7 @@ def _recipe(setting: Setting) -> str:
 def _shown(table: Table, results: Results) -> list[str]:
     match table.shown:
         case "by depth" | "by size":
-            return [_by_size(results, by_depth=table.shown == "by depth", last=last) for last in _epochs(results)]
+            return [_by_size(results, by_depth=table.shown == "by depth")]
         case "rows":
             return [_rows(results)]
         case "curves":
@@ -80,18 +80,16 @@ def _epochs(results: Results) -> list[int]:
     return sorted({cell.epochs for cell in results.cells})
 
 
-def _by_size(results: Results, *, by_depth: bool, last: int) -> str:
-    cells = [cell for cell in results.cells if cell.epochs == last]
-    rows = list(dict.fromkeys(cell.row for cell in cells))
-    found = {(cell.row, cell.depth, cell.width): cell for cell in cells}
-    sizes = sorted({(cell.width, cell.depth) for cell in cells})
+def _by_size(results: Results, *, by_depth: bool) -> str:
+    columns = list(dict.fromkeys((cell.row, cell.epochs) for cell in results.cells))
+    found = {((cell.row, cell.epochs), (cell.width, cell.depth)): cell for cell in results.cells}
     body = []
-    for width, depth in sizes:
-        values = [found.get((row, depth, width)) for row in rows]
+    for width, depth in sorted({size for _, size in found}):
+        values = [found.get((column, (width, depth))) for column in columns]
         name = str(depth) if by_depth else f"{depth} x {width}"
         body.append([name, *("" if cell is None else _mean(cell) for cell in values)])
-    title = "" if len(_epochs(results)) == 1 else f"{'Untuned' if not last else f'After {last} epochs'}:\n\n"
-    return title + lines(["depth" if by_depth else "depth x width", *rows], body)
+    heads = [row if not epochs else f"{row}, {epochs} epochs" for row, epochs in columns]
+    return lines(["depth" if by_depth else "depth x width", *heads], body)
 
 
 def _rows(results: Results) -> str:
