@@ -140,7 +140,7 @@ def test_nothing_is_known_of_a_job_that_nobody_asked_for(api: httpx.Client, path
         (jobs.learn(epochs=-1), "invalid-value", "epochs"),
         (jobs.learn(data=jobs.DATA | {"train": "folder:/etc"}), "invalid-value", "inside the image directory"),
         ({"kind": "fit-size", "spec": jobs.FIT | {"learngene": "nobody"}}, "learngene-not-found", "nobody"),
-        ({"kind": "fit-size", "spec": jobs.FIT | {"learngene": "tiny"}}, "invalid-value", "put the learngene's into data"),
+        ({"kind": "fit-size", "spec": jobs.FIT | {"learngene": "tiny"}}, "invalid-value", "the job says"),
     ],
 )
 def test_a_job_that_can_not_be_is_refused_before_anything_is_queued(
