@@ -56,8 +56,10 @@ class Desk:
         return self.bench.catalog
 
     def folder(self, task: Task) -> Path:
-        """Checkpoints of a task."""
-        folder = self.run / "tasks" / f"{task.name.replace(' ', '-')}-seed{task.seed}-{task.digest}"
+        """Checkpoints of a task: its digest decides which, its name is for people and may change."""
+        tasks = self.run / "tasks"
+        named = tasks / f"{task.name.replace(' ', '-')}-seed{task.seed}-{task.digest}"
+        folder = next(tasks.glob(f"*-{task.digest}"), named)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
@@ -176,6 +178,7 @@ def _measure(task: Measure, desk: Desk) -> dict[str, Any] | Stopped:
         **head_for(manifest, shared.test.classes),
     )
     cell = grid.accuracy(job, manifest, catalog, shared, request=request, epochs=task.epochs)
+    assert task.fit is None or cell.learngene != manifest.reference, "what was fitted is not what is measured"
     (desk.run / "checkpoints").mkdir(parents=True, exist_ok=True)
     result = bench.measure(cell, report=desk.report, stop=desk.stop)
     if isinstance(result, Stopped):
