@@ -224,11 +224,12 @@ class Catalog:
         for name in other.names():
             here = self.versions(name)
             for version in other.versions(name):
-                manifest = other.get(f"{name}@{version}")
+                reference = f"{name}@{version}"
                 if version not in here:
+                    manifest = other.get(reference)
                     self.publish(manifest, [other.open(manifest).view])
-                elif gene.digest(self.get(manifest.reference)) != gene.digest(manifest):
-                    conflicts.append(manifest.reference)
+                elif self._raw(name, version) != other._raw(name, version):
+                    conflicts.append(reference)
         return conflicts
 
     def keep(self, wanted: Recipe) -> str:
@@ -248,6 +249,10 @@ class Catalog:
                 f"this catalog has {gene.digest(manifest)[:12]}"
             )
         return manifest
+
+    def _raw(self, name: str, version: int) -> bytes:
+        """A manifest as it lies in the store. Equal manifests are written alike."""
+        return self.store.read(f"learngenes/{name}/{version}.json")
 
     def _newest_standing(self, name: str, *, yanked: bool) -> str:
         """The version that a name alone stands for, as a text; empty if there is none of that name."""

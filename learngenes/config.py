@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import tomllib
 import types
 import typing
@@ -30,8 +31,7 @@ def load(path: Path, into: type[T]) -> T:
 
 def parse(table: dict[str, Any], into: type[T], *, where: str) -> T:
     """A table as an instance of the dataclass `into`; nested tables become nested dataclasses."""
-    hints = typing.get_type_hints(into)
-    fields = {field.name: field for field in dataclasses.fields(into) if field.init}  # type: ignore[arg-type]
+    hints, fields = _fields(into)  # type: ignore[arg-type]
     values: dict[str, Any] = {}
     for key, value in table.items():
         if key not in fields:
@@ -57,6 +57,12 @@ def spelt_out(options: Any) -> dict[str, Any]:
         if field.metadata.get("later") and getattr(options, field.name) == field.default:
             del table[field.name]
     return table
+
+
+@functools.cache
+def _fields(into: type[Any]) -> tuple[dict[str, Any], dict[str, dataclasses.Field[Any]]]:
+    """Types and fields of a dataclass by name. Working out the types takes longer than all else in `parse`."""
+    return typing.get_type_hints(into), {field.name: field for field in dataclasses.fields(into) if field.init}
 
 
 def _convert(value: Any, hint: Any, *, where: str) -> Any:
