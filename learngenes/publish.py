@@ -195,9 +195,18 @@ def check_fit(job: FitJob, parent: Manifest) -> str:
 
 
 def publish_fitted(
-    job: FitJob, parent: Manifest, learned: Learned, *, catalog: Catalog, dtype: str = "f32"
+    job: FitJob,
+    parent: Manifest,
+    learned: Learned,
+    *,
+    catalog: Catalog,
+    dtype: str = "f32",
+    measure: Callable[[Manifest, TensorFile], Iterable[Quality]] | None = None,
 ) -> Manifest:
-    """Keep what a size needs beside its parent's tensors, as a learngene of that one size; returns its manifest."""
+    """Keep what a size needs beside its parent's tensors, as a learngene of that one size; returns its manifest.
+
+    dtype, measure: as in `publish`.
+    """
     name = check_fit(job, parent)
     file = TensorFile(b"".join(tensorfile.write(learned.tensors, DTYPES[dtype])))
     manifest = Manifest(
@@ -221,4 +230,6 @@ def publish_fitted(
         parent=Parent(parent.reference, gene.digest(parent)),
     )
     METHODS[manifest.method].plan(manifest, job.size, METHODS[manifest.method].options())
+    if measure is not None:
+        manifest = replace(manifest, quality=tuple(measure(manifest, file)))
     return _publish_next(manifest, file, catalog)

@@ -57,6 +57,11 @@ def fitted_to(catalog: Catalog, manifest: Manifest, *, names: Sequence[str] | No
     return found
 
 
+def with_fitted(catalog: Catalog, manifest: Manifest) -> list[Manifest]:
+    """The learngene, and every one that was fitted to a size of it."""
+    return [manifest, *fitted_to(catalog, manifest)]
+
+
 def size_fitted(child: Manifest) -> Size:
     """The size a learngene was fitted to: the only one it takes."""
     return child.space.nearest(child.geometry.depth, child.geometry.width)

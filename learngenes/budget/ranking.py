@@ -135,8 +135,8 @@ class _Family:
 
     @property
     def quality(self) -> tuple[Quality, ...]:
-        """Of all of them; the learngene's own count last."""
-        return (*(q for child in self.children for q in child.quality), *self.manifest.quality)
+        """Of all of them; at the size that one was fitted to, its own count last: it is what answers there."""
+        return (*self.manifest.quality, *(q for child in self.children for q in child.quality))
 
     def measurements(self, chosen: Ranked, epochs_after: int) -> list[Quality]:
         """The accuracies that rank."""

@@ -15,6 +15,7 @@ from learngenes.budget.ranking import plan as best
 from learngenes.commands import asking
 from learngenes.descendant import document
 from learngenes.errors import InvalidValue
+from learngenes.ready import with_fitted
 
 LIMITS = tuple(entry.name for entry in fields(Budget))
 SIZE_WORDS = ("depth", "width", "num_classes", "order", "strategy", "layers", "option", "seed")
@@ -59,7 +60,7 @@ def _rank(chosen: argparse.Namespace) -> int:
     limits = {name: getattr(chosen, name) for name in LIMITS if getattr(chosen, name) is not None}
     catalog = asking.learngenes(chosen)
     found = best(
-        [catalog.get(chosen.learngene)] if chosen.learngene else catalog.offered(),
+        with_fitted(catalog, catalog.get(chosen.learngene)) if chosen.learngene else catalog.offered(),
         Budget(**{name: amount(value) if isinstance(value, str) else value for name, value in limits.items()}),
         dataset=chosen.dataset,
         epochs_after=chosen.epochs,

@@ -23,11 +23,10 @@ from learngenes.fit_job import FitJob
 from learngenes.gene import Manifest
 from learngenes.job import Report, Stopped, identity
 from learngenes.training import checkpoint
-from learngenes.training.augment import Normalise, TestBatches, TrainingBatches, seed_process
+from learngenes.training.augment import Normalise, TrainingBatches, seed_process
 from learngenes.training.checkpoint import Progress
-from learngenes.training.data import Images, Slice, check_classes, open_images
+from learngenes.training.data import Slice, check_classes, open_images
 from learngenes.training.device import hardware, joined, loaded
-from learngenes.training.evaluate import accuracy
 from learngenes.training.events import PhaseEvents
 from learngenes.training.losses import Supervised, TrainingTask
 from learngenes.training.usage import usage
@@ -76,7 +75,7 @@ def fitting(
     The same job gives the same values, in one go or stopped and continued in `run`: bit for bit on a CPU.
     """
     with joined(alone=True) as place:
-        images = _images(job, manifest, data=data)
+        images = _slice(job, manifest, data=data)
         seed_process(job.seed, _DRAWS)
         model = build()
         describe_input(model, mean=job.data.mean, std=job.data.std)
@@ -89,8 +88,8 @@ def fitting(
             run / f"{PHASE}.safetensors", {**identity(job), "manifest": gene.digest(manifest)}, model, optimizer
         )
         progress = state.load() if state.path.exists() else Progress()
-        batch = min(job.batch, len(images.train))
-        batches = TrainingBatches(images.train, options=job.data, geometry=geometry, batch=batch, seed=job.seed)
+        batch = min(job.batch, len(images))
+        batches = TrainingBatches(images, options=job.data, geometry=geometry, batch=batch, seed=job.seed)
         events = PhaseEvents(
             report,
             phase=PHASE,
@@ -117,15 +116,10 @@ def fitting(
                 events.checkpoint(done)
             if stopping and done < job.steps:
                 return Stopped(PHASE, done, job.steps)
-        shown = TestBatches(images.test, options=job.data, geometry=geometry)
-        correct, n = accuracy(
-            model, (shown[i] for i in range(len(shown))), normalise=normalise, precision=job.precision
-        )
-        events.epoch(job.steps, correct=correct, n=n, seconds=progress.seconds, now=clock())
         made = {
             "train": job.data.train,
             "test": job.data.test,
-            "train_n": len(images.train),
+            "train_n": len(images),
             "options": job.options,
             "steps": job.steps,
             "batch": batch,
@@ -133,8 +127,6 @@ def fitting(
             "parameters": sum(parameter.numel() for parameter in learns),
             "seed": job.seed,
             "seconds": round(progress.seconds, 1),
-            "accuracy": correct / n,
-            "accuracy_n": n,
             "versions": {"torch": torch.__version__, "timm": timm.__version__, "python": platform.python_version()},
             "hardware": hardware(place),
         }
@@ -146,8 +138,8 @@ def _labelled(model: nn.Module, job: FitJob, device: torch.device) -> TrainingTa
     return Supervised(model, label_smoothing=0.0, precision=job.precision, device=device)
 
 
-def _images(job: FitJob, manifest: Manifest, *, data: Path) -> Images:
-    """The slice to train on, drawn by the seed, and the test images; InvalidValue unless they suit the learngene."""
+def _slice(job: FitJob, manifest: Manifest, *, data: Path) -> Slice:
+    """The images to train on, drawn by the seed; InvalidValue unless they and the test's suit the learngene."""
     job.check_input(manifest)
     train, test = open_images(job.data.train, data=data), open_images(job.data.test, data=data)
     check_classes(train, test, classes=manifest.geometry.classes)
@@ -157,7 +149,7 @@ def _images(job: FitJob, manifest: Manifest, *, data: Path) -> Images:
             f"show {', '.join(train.classes[:3])}, ...; fit on images of its own classes, then ask for other labels"
         )
     order = np.random.default_rng((job.seed, _SLICE)).permutation(len(train))
-    return Images(Slice(train, sorted(int(i) for i in order[: job.images or None])), test)
+    return Slice(train, sorted(int(i) for i in order[: job.images or None]))
 
 
 def _update(

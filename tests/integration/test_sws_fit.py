@@ -26,7 +26,7 @@ from learngenes.initialize import Request, initialize
 from learngenes.job import DataOptions, Learned, LearnJob, Stopped
 from learngenes.learners import FITTERS
 from learngenes.publish import publish, publish_fitted
-from learngenes.quality import load, measure
+from learngenes.quality import load
 from learngenes.ready import planned
 from learngenes.sizes import Size
 from learngenes.store.local import LocalStore
@@ -117,15 +117,6 @@ def test_a_fitted_size_is_served_when_its_parent_is_asked(
     for name in ends:
         gain = gains[int(name.split(".")[1]), int("mlp" in name)]
         np.testing.assert_array_equal(made.array(name), gain * plain.array(name))
-    (measured,) = measure(
-        child,
-        catalog.tensors(child),
-        depths=[depth],
-        images=open_images("digits:test", data=tmp_path),
-        source="digits:test",
-        command="",
-    )
-    assert abs(measured.value - outcome.record["accuracy"]) <= 1 / 360  # gains fold into weights: other roundings
 
 
 def test_what_is_fitted_answers_more_like_the_auxiliary_network(parent: Parent, tmp_path: Path) -> None:

@@ -27,10 +27,12 @@ from learngenes.learners import FITTERS, LEARNERS
 from learngenes.methods.wave.facts import cuts, facts_of, scalers_name, templates_name
 from learngenes.methods.wave.network import Templated
 from learngenes.publish import publish, publish_fitted
+from learngenes.quality import measure
 from learngenes.ready import planned
 from learngenes.sizes import Size
 from learngenes.store.local import LocalStore
 from learngenes.store.memory import MemoryStore
+from learngenes.training.data import open_images
 from learngenes.training.expanded import TensorTree
 from learngenes.training.vit import choose_attention, network
 
@@ -156,6 +158,17 @@ def test_fitting_a_size_publishes_a_small_child_that_serves_it_at_once(
     recipe, used = planned(catalog, shelf.manifest, Request(depth=5, width=48))
     assert used == child
     assert made.logits(recipe, used, catalog.tensors(used), tmp_path).shape == (2, 10)
+    (stated,) = child.quality
+    (again,) = measure(
+        child,
+        catalog.tensors(child),
+        depths=[5],
+        widths=[48],
+        images=open_images("digits:test", data=tmp_path),
+        source="digits:test",
+        command=child.training["command"],
+    )
+    assert stated == again
     capsys.readouterr()
     assert main(["plan", "digits", *shelf.store, *size]) == 0
     assert json.loads(capsys.readouterr().out)["learngene"] == "digits-depth5-width48@1"

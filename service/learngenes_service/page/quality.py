@@ -118,8 +118,8 @@ def curve_of(manifest: Manifest, entries: Sequence[Quality]) -> Curve:
 
 
 def _measurements(catalog: Catalog, manifest: Manifest) -> list[Quality]:
-    """Of the learngene and of those that were fitted to sizes of it; its own count last."""
-    return [*(q for child in fitted_to(catalog, manifest) for q in child.quality), *manifest.quality]
+    """Of the learngene and of those that were fitted to sizes of it, which count last: they answer there."""
+    return [*manifest.quality, *(q for child in fitted_to(catalog, manifest) for q in child.quality)]
 
 
 def _is(q: Quality, chosen: Ranked, epochs: int) -> bool:

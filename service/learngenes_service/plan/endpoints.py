@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse
 from learngenes.budget.ranking import Ranking, plan
 from learngenes.errors import InvalidValue, UnknownName
 from learngenes.gene import Manifest
+from learngenes.ready import with_fitted
 from learngenes.zoo import METHODS
 from learngenes_service.descendants.document import describe
 from learngenes_service.initialize.reading import named, read
@@ -75,7 +76,7 @@ async def _ranked(raw: bytes, shelf: Shelf) -> Ranking:
 
 def _rank(body: BudgetBody, only: Manifest | None, shelf: Shelf) -> Ranking:
     catalog = shelf.catalog
-    manifests = catalog.offered() if only is None else [only]
+    manifests = catalog.offered() if only is None else with_fitted(catalog, only)
     return plan(
         [manifest for manifest in manifests if body.method in (None, manifest.method)],
         body.to_budget(),
