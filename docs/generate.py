@@ -1,4 +1,4 @@
-"""Makes the generated pages: docs/openapi.json, docs/settings.md, docs/cli.md. `--check` says which are out of date."""
+"""Makes the generated pages, see PAGES. `--check` says which are out of date."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import starter_page
 
 DOCS = Path(__file__).parent
 PYTHON = (3, 11)
@@ -87,7 +89,13 @@ def _help(main: Callable[[list[str]], int], arguments: list[str]) -> str:
     return out.getvalue().rstrip()
 
 
-PAGES: dict[str, Callable[[], str]] = {"openapi.json": openapi, "settings.md": settings, "cli.md": cli}
+PAGES: dict[str, Callable[[], str]] = {
+    "openapi.json": openapi,
+    "settings.md": settings,
+    "cli.md": cli,
+    "results/starter.md": starter_page.page,
+}
+"""By the page's place in this directory."""
 
 
 def main() -> int:

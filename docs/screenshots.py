@@ -1,4 +1,4 @@
-"""Make docs/images anew: the pages of a real service with the starter learngene, and a job while it learns.
+"""Make docs/images anew: the pages of a real service with the starter learngenes, and a job while it learns.
 
     python docs/screenshots.py [--chromium PROGRAM]
 

@@ -139,7 +139,7 @@ def _fit(task: Fit, desk: Desk) -> dict[str, Any] | Stopped:
     assert isinstance(learned, Learned)
     # A name of its own: the same size may be fitted in several ways.
     publish_fitted(job, parent, learned, catalog=_fitted(task, desk))
-    return {"record": {key: learned.record[key] for key in ("accuracy", "seconds", "steps") if key in learned.record}}
+    return {"record": {key: learned.record[key] for key in ("seconds", "steps") if key in learned.record}}
 
 
 def _fitted(task: Fit, desk: Desk) -> Catalog:

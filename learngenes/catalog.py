@@ -32,7 +32,7 @@ from learngenes.tensorfile import TensorFile, TensorFiles, Tensors
 from learngenes.yanks import Yanks
 
 STARTER = Path(__file__).parent / "starter"
-"""The store that ships with the library: the starter learngene."""
+"""The store that ships with the library: the starter learngenes."""
 
 KEPT_MANIFESTS = 1000
 

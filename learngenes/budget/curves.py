@@ -63,17 +63,19 @@ def measured(entries: Sequence[Quality]) -> Estimate:
 class Curve:
     """What is known of one learngene's sizes from measurements by one metric on one data set.
 
-    params: number of parameters at any of its sizes.
+    params: number of parameters at any of its sizes. alone: sizes that count at themselves and nowhere between.
     """
 
-    def __init__(self, entries: Iterable[Quality], *, params: Callable[[Size], int]) -> None:
+    def __init__(
+        self, entries: Iterable[Quality], *, params: Callable[[Size], int], alone: frozenset[Size] = frozenset()
+    ) -> None:
         by_size: dict[Size, list[Quality]] = {}
         for entry in entries:
             by_size.setdefault(Size(entry.depth, entry.width), []).append(entry)
         self.points = {size: measured(by_size[size]) for size in sorted(by_size)}
         self._params = params
         self._columns: dict[int, list[int]] = {}
-        for size in sorted(self.points, key=lambda size: (size.width, size.depth)):
+        for size in sorted(self.points.keys() - alone, key=lambda size: (size.width, size.depth)):
             self._columns.setdefault(size.width, []).append(size.depth)
 
     @property
@@ -87,7 +89,7 @@ class Curve:
 
         Between widths the two nearest that know this depth count. Never beyond what was measured: that is unknown.
         """
-        same = self._along(size.width, size.depth)
+        same = self.points.get(size) or self._along(size.width, size.depth)
         if same is not UNKNOWN:
             return same
         known = [width for width in self._columns if self._along(width, size.depth) is not UNKNOWN]

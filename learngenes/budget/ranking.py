@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from learngenes import gene
 from learngenes.budget.curves import LATENCY_MS, TOP1, UNKNOWN, Curve, Estimate, Ranked, ranked_by
 from learngenes.budget.exclusions import Budget, Exclusion, exclusions, sift
+from learngenes.budget.family import alone, measurements
 from learngenes.budget.offers import Column, columns, needs_learning
 from learngenes.errors import InvalidValue, LearngenesError, UnknownName
 from learngenes.gene import Manifest, Parent, Quality
@@ -135,8 +136,8 @@ class _Family:
 
     @property
     def quality(self) -> tuple[Quality, ...]:
-        """Of all of them; at the size that one was fitted to, its own count last: it is what answers there."""
-        return (*self.manifest.quality, *(q for child in self.children for q in child.quality))
+        """Of what answers."""
+        return measurements(self.manifest, self.children)
 
     def measurements(self, chosen: Ranked, epochs_after: int) -> list[Quality]:
         """The accuracies that rank."""
@@ -153,11 +154,11 @@ class _Family:
         def parameters(size: Size) -> int:
             return table[size.width].cost("params", size.depth, dtype=dtype)
 
-        def curve(entries: Iterable[Quality]) -> Curve:
+        def curve(entries: Iterable[Quality], alone: frozenset[Size] = frozenset()) -> Curve:
             held = (q for q in entries if q.width in table and q.depth in table[q.width].depths)
-            return Curve(held, params=parameters)
+            return Curve(held, params=parameters, alone=alone)
 
-        quality = curve(self.measurements(chosen, epochs_after))
+        quality = curve(self.measurements(chosen, epochs_after), alone(self.manifest, self.children))
         latency = curve(q for q in self.quality if q.metric == LATENCY_MS)
         known = quality.depths
         places, runs = [], []

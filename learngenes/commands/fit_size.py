@@ -88,7 +88,7 @@ def _command(chosen: argparse.Namespace, parent: Manifest) -> str:
     words = ["learngenes", "fit-size", parent.reference, "--store", "STORE", "--run", "RUN", "--data", "DATA"]
     for name in (
         "depth", "width", "train", "test", "steps", "batch", "images", "lr", "init", "flip", "padding",
-        "precision", "seed", "dtype",
+        "precision", "seed", "dtype", "license",
     ):  # fmt: skip
         if (value := getattr(chosen, name)) is not None:
             words += [f"--{name}", str(value)]

@@ -55,7 +55,7 @@ class Service(FastAPI):
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The service over the settings' store, with the starter learngene in it."""
+    """The service over the settings' store, with the starter learngenes in it."""
     metrics = Metrics()
     store = open_store(settings.store, cache=settings.data / "cache", cache_bytes=settings.cache_bytes)
     # A file that left the cache takes its disk until it is closed: no more may be open than the cache holds.
@@ -114,4 +114,4 @@ def _add_starter(catalog: Catalog) -> None:
         for reference in catalog.copy_from(starter()):
             log.warning("the store has another %s than this library ships: it is left as it is", reference)
     except OSError as error:
-        log.warning("the starter learngene can't be added to the store: %s", error)
+        log.warning("the starter learngenes can't be added to the store: %s", error)

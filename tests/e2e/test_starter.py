@@ -1,8 +1,9 @@
-"""The learngene that ships: whole, served in the first minute, and better than nothing."""
+"""The learngenes that ship: whole, served in the first minute, and better than nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,18 @@ import timm
 import torch
 from learngenes_service.settings import from_environment
 
-from learngenes.catalog import starter
+from learngenes.catalog import STARTER, starter
+from learngenes.descendant import document
 from learngenes.families import vit
 from learngenes.initialize import Request, initialize
 from learngenes.quality import load
+from learngenes.ready import fitted_to, planned, size_fitted
+from learngenes.sizes import Size
 from learngenes.training.augment import seed_process
 from learngenes.training.data import in_memory, open_images
 from learngenes.training.vit import network
 
-NAME = from_environment({}).default
+NAME, WAVE = from_environment({}).default, "wave-cifar100"
 STEPS, BATCH = 10, 32
 
 
@@ -43,14 +47,35 @@ def serving_starter(start: Any, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 def test_the_starter_is_the_services_default_and_every_byte_is_as_promised() -> None:
     catalog = starter()
-    assert catalog.names() == [NAME]
+    assert [manifest.name for manifest in catalog.offered() if manifest.parent is None] == [NAME, WAVE]
     manifest = catalog.get(NAME)
-    catalog.open(manifest)
     assert (manifest.geometry.width, manifest.method_facts["stages"]) == (384, [3, 3, 4, 3, 3])
-    assert {tensor.dtype for tensor in manifest.weights.tensors.values()} == {"F16"}
     assert [q.depth for q in manifest.quality if q.width == 384] == list(range(6, 17))
     assert {q.width for q in manifest.quality} == {128, 192, 256, 320, 384}
-    assert all(q.n == 10_000 for q in manifest.quality)
+    for manifest in catalog.offered():
+        catalog.open(manifest)
+        assert {tensor.dtype for tensor in manifest.weights.tensors.values()} == {"F16"}
+        assert manifest.quality and all(q.n == 10_000 for q in manifest.quality)
+    assert sum(path.stat().st_size for path in STARTER.rglob("*") if path.is_file()) < 30_000_000
+
+
+@pytest.mark.parametrize(
+    ("name", "depths", "widths"), [(NAME, range(4, 15), [384]), (WAVE, [3, 6, 9, 16], [192, 384, 576])]
+)
+def test_a_size_that_was_fitted_is_what_answers_and_states_its_own_quality(
+    name: str, depths: Sequence[int], widths: Sequence[int]
+) -> None:
+    catalog = starter()
+    manifest = catalog.get(name)
+    children = fitted_to(catalog, manifest)
+    assert {size_fitted(child) for child in children} == {Size(depth, width) for depth in depths for width in widths}
+    for child in children:
+        (quality,) = child.quality
+        size = {"depth": quality.depth, "width": quality.width}
+        recipe, used = planned(catalog, manifest, Request(**size))
+        assert used == child
+        assert document(recipe, child)["quality"] == [asdict(quality)]
+        assert quality.value > 0.25
 
 
 def test_the_second_version_is_the_first_with_more_widths() -> None:
@@ -67,7 +92,7 @@ def test_the_readmes_request_works_on_a_fresh_data_directory(serving_starter: An
     assert (ready["status"], ready["learngene"]) == ("ready", f"{NAME}@2")
     answer = httpx.post(f"{serving_starter.url}/initialize", content=b'{"depth":9,"width":384}', timeout=60)
     assert answer.status_code == 200
-    recipe = initialize(starter().get(NAME), Request(depth=9))
+    recipe, _ = planned(starter(), starter().get(NAME), Request(depth=9))
     state = safetensors.torch.load(answer.content)
     assert sum(t.numel() for t in state.values()) == vit.parameters(recipe.geometry)
     config = httpx.get(

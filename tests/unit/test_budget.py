@@ -205,10 +205,6 @@ def test_a_size_that_has_to_be_fitted_is_marked_until_somebody_fitted_it() -> No
     )
     assert marked(manifest, fitted=lambda m, s: child if s == size else None)[size] is False
     assert marked(manifest, child) == {size: False, Size(4, 32): False}
-    before = replace(manifest, quality=(*manifest.quality, top1(3, 32, 0.1)))
-    child = replace(child, parent=Parent(before.reference, gene.digest(before)))
-    answers = plan([child, before], Budget(), dataset="digits", limit=1).candidates[0]
-    assert (Size(answers.depth, answers.width), answers.quality.value) == (size, 0.6)
 
 
 def test_a_space_of_few_sizes_says_why_some_of_them_can_not_be() -> None:

@@ -238,7 +238,7 @@ def test_copying_brings_over_what_is_missing_and_nothing_else() -> None:
     source = factories.catalog(None, tiny(), tiny(2, seed=2), tiny(name="other"))
     target = factories.catalog(None, tiny(seed=9))
     for _ in range(2):
-        target.copy_from(source)
+        assert target.copy_from(source) == ["tiny@1"]
         assert (target.names(), target.versions("tiny")) == (["other", "tiny"], [1, 2])
     assert target.get("tiny@1") == tiny(seed=9)[0]
     assert bytes(target.open(target.get("tiny@2")).view) == tiny(2, seed=2)[1]

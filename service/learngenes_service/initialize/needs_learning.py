@@ -103,10 +103,11 @@ def _alternative(error: NeedsLearning, manifest: Manifest, catalog: Catalog) -> 
     """
     same = [found for name in catalog.names() if (found := _at_size(name, manifest, error.size, catalog))]
     if same:
-        best = max(same, key=lambda found: (found.labels == manifest.labels, _accuracy(found, error.size) or 0.0))
-        return _offer(best, error.size, "another learngene, at exactly this size")
+        at = error.size
+        best = max(same, key=lambda found: (found.labels == manifest.labels, _accuracy(found, at, catalog) or 0.0))
+        return _offer(best, at, catalog, "another learngene, at exactly this size")
     if error.ready:
-        return _offer(manifest, error.ready[0], "the nearest size of this learngene that is ready")
+        return _offer(manifest, error.ready[0], catalog, "the nearest size of this learngene that is ready")
     return None
 
 
@@ -122,18 +123,19 @@ def _at_size(name: str, manifest: Manifest, size: Size, catalog: Catalog) -> Man
     return None
 
 
-def _offer(manifest: Manifest, size: Size, why: str) -> dict[str, Any]:
+def _offer(manifest: Manifest, size: Size, catalog: Catalog, why: str) -> dict[str, Any]:
     return {
         "body": {"learngene": manifest.reference, "depth": size.depth, "width": size.width},
         "why": why,
-        "accuracy": _accuracy(manifest, size),
+        "accuracy": _accuracy(manifest, size, catalog),
     }
 
 
-def _accuracy(manifest: Manifest, size: Size) -> float | None:
+def _accuracy(manifest: Manifest, size: Size, catalog: Catalog) -> float | None:
+    """Of what answers there, untuned."""
     measured = [
         entry.value
-        for entry in manifest.quality
+        for entry in (catalog.fitted(manifest, size) or manifest).quality
         if (entry.depth, entry.width, entry.metric, entry.epochs_after) == (size.depth, size.width, "top1", 0)
     ]
     return measured[-1] if measured else None

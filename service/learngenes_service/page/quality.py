@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from learngenes.budget.curves import TOP1, UNKNOWN, Curve, Estimate, Ranked, ranked_by
+from learngenes.budget.family import alone, measurements
 from learngenes.budget.offers import columns
 from learngenes.catalog import Catalog
 from learngenes.errors import LearngenesError
@@ -66,12 +67,13 @@ class Shown:
 
 def shown(catalog: Catalog, manifest: Manifest, size: Size, *, epochs: int) -> Shown | None:
     """The curve through the size's width; None if nobody measured any accuracy of this learngene."""
-    entries = _measurements(catalog, manifest)
+    fitted = fitted_to(catalog, manifest)
+    entries = measurements(manifest, fitted)
     chosen, _ = ranked_by(entries, None, epochs)
     if chosen == (None, None):
         return _elsewhere(entries, size, epochs)
     held = [q for q in entries if _is(q, chosen, epochs)]
-    curve = curve_of(manifest, held)
+    curve = curve_of(manifest, held, alone(manifest, fitted))
     found = [*_found(catalog, manifest, chosen, epochs)]
     known = [depth for depth in curve.depths if curve.at(Size(depth, size.width)) is not UNKNOWN]
     depths = sorted({*known, size.depth})
@@ -110,16 +112,11 @@ def _elsewhere(entries: Sequence[Quality], size: Size, epochs: int) -> Shown | N
     return Shown("", "", 0, epochs, others, size.width, UNKNOWN, None, (), (), None, (), ())
 
 
-def curve_of(manifest: Manifest, entries: Sequence[Quality]) -> Curve:
-    """The curve through measurements of sizes that the learngene has."""
+def curve_of(manifest: Manifest, entries: Sequence[Quality], alone: frozenset[Size] = frozenset()) -> Curve:
+    """The curve through measurements of sizes that the learngene has. alone: see Curve."""
     table = {column.width: column for column in columns(manifest)}
     held = (q for q in entries if q.width in table and q.depth in table[q.width].depths)
-    return Curve(held, params=lambda size: table[size.width].cost("params", size.depth, dtype=""))
-
-
-def _measurements(catalog: Catalog, manifest: Manifest) -> list[Quality]:
-    """Of the learngene and of those that were fitted to sizes of it, which count last: they answer there."""
-    return [*manifest.quality, *(q for child in fitted_to(catalog, manifest) for q in child.quality)]
+    return Curve(held, params=lambda size: table[size.width].cost("params", size.depth, dtype=""), alone=alone)
 
 
 def _is(q: Quality, chosen: Ranked, epochs: int) -> bool:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from learngenes.budget.curves import TOP1, Estimate
+from learngenes.budget.family import measurements
 from learngenes.catalog import Catalog
 from learngenes.errors import LearngenesError, NeedsLearning, UnsupportedSize
 from learngenes.gene import Manifest
 from learngenes.initialize import Request
+from learngenes.ready import fitted_to
 from learngenes.recipe import DTYPES
 from learngenes.sizes import Size, Steps
 from learngenes.zoo import METHODS
@@ -69,11 +72,12 @@ def listed(catalog: Catalog, current: str) -> list[Listed]:
     found = [manifest for manifest in offered if manifest.parent is None and manifest.method in METHODS]
     order = list(METHODS)
     found.sort(key=lambda manifest: (order.index(manifest.method), manifest.name))
-    return [_listed(manifest, current) for manifest in found]
+    names = [manifest.name for manifest in offered]
+    return [_listed(manifest, fitted_to(catalog, manifest, names=names), current) for manifest in found]
 
 
-def _listed(manifest: Manifest, current: str) -> Listed:
-    measured = [q for q in manifest.quality if (q.metric, q.epochs_after) == (TOP1, 0)]
+def _listed(manifest: Manifest, fitted: Sequence[Manifest], current: str) -> Listed:
+    measured = [q for q in measurements(manifest, fitted) if (q.metric, q.epochs_after) == (TOP1, 0)]
     best = max(measured, key=lambda q: q.value, default=None)
     estimate = None if best is None else Estimate("measured", best.value)
     dataset = "" if best is None else best.dataset

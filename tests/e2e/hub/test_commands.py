@@ -14,6 +14,7 @@ import httpx
 import pytest
 from e2e.hub.conftest import STARTER, Zoo
 from e2e.hub.harness import NEWEST, environment, outside
+from e2e.hub.tiny import SHIPPED
 
 ONE, SMALL = f"{STARTER}/depth9-width384", f"{STARTER}/depth3-width128"
 FILES = ["README.md", "config.json", "model.safetensors", "recipe.json"]
@@ -54,7 +55,9 @@ def test_a_flipped_byte_is_found(zoo: Zoo, tmp_path: Path) -> None:
 
 def test_hf_lists_and_tells(zoo: Zoo, tmp_path: Path) -> None:
     listed = run([*HF, "models", "ls", "--search", "depth9-width384", "--format", "json"], tmp_path, zoo)
-    assert {row["id"] for row in json.loads(listed)} == {ONE, f"{ONE}-hf"}
+    assert {row["id"] for row in json.loads(listed)} == {
+        f"{n}/depth9-width384{hf}" for n in SHIPPED for hf in ("", "-hf")
+    }
     told = json.loads(run([*HF, "models", "info", ONE, "--format", "json"], tmp_path, zoo))
     assert (told["id"], told["library_name"]) == (ONE, "timm")
     assert "model.safetensors" in run([*HF, "models", "ls", ONE], tmp_path, zoo)

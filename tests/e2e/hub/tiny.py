@@ -21,6 +21,7 @@ from learngenes.store.local import LocalStore
 Start = Callable[..., AbstractContextManager[Any]]
 ONE, NATIVE, ALL = "tiny/depth6-width32", "tiny/depth6-width32-hf", "tiny/tiny"
 STARTER = "sws-small-cifar100"
+SHIPPED = (STARTER, "wave-cifar100")
 SECRETS = {"zz-secret", "zz-wave"}
 HIDDEN = f"zz-wave-depth{SIZE.depth}-width{SIZE.width}"
 """Fitted to a size of a private learngene, and so private by another's mark."""
