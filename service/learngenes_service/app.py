@@ -55,7 +55,7 @@ class Service(FastAPI):
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The service over the settings' store, with the starter learngenes in it."""
+    """The service over the settings' store, with the starter learngenes in it unless the settings say otherwise."""
     metrics = Metrics()
     store = open_store(settings.store, cache=settings.data / "cache", cache_bytes=settings.cache_bytes)
     # A file that left the cache takes its disk until it is closed: no more may be open than the cache holds.
@@ -72,7 +72,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await asyncio.to_thread(_add_starter, catalog)
+        if settings.starter:
+            await asyncio.to_thread(_add_starter, catalog)
         async with reconciled(jobs, settings), swept(app.state.publications):
             yield
 

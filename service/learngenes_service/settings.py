@@ -50,6 +50,7 @@ class Settings:
     host: str = _says("address to listen on", "127.0.0.1")
     port: int = _says("port to listen on; 0 takes a free one", 8000, most=65535)
     default: str = _says("learngene that answers a request which names none", "sws-small-cifar100")
+    starter: bool = _says("1: the learngenes that ship are put into the store at the start; 0: they are not", True)
     zero_copy: bool = _says(
         "1: stored bytes go from the page cache straight to the socket; 0: through the process", True
     )

@@ -75,6 +75,7 @@ def launching(tmp_path: Path) -> Iterator[Launch]:
             "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             "LEARNGENES_DATA": str(data),
             "LEARNGENES_DEFAULT": "tiny",
+            "LEARNGENES_STARTER": "0",
             "LEARNGENES_PORT": "0",
             "LEARNGENES_WORKERS": "0",
         }

@@ -100,7 +100,7 @@ def test_the_command_line_prints_the_best_and_the_reasons(planning: Any, capsys:
         ({"max_params": 5, "limit": 0}, "invalid-request", "limit"),
         ({"max_params": 5, "method": "swss"}, "unknown-name", "did you mean 'sws'?"),
         ({"max_params": 5, "method": "selection", "learngene": "good"}, "invalid-value", "not 'selection'"),
-        ({"max_params": 5, "dataset": "cifar"}, "unknown-name", "did you mean 'cifar100'?"),
+        ({"max_params": 5, "dataset": "digit"}, "unknown-name", "did you mean 'digits'?"),
         ({"max_latency_ms": 1e999}, "invalid-value", "inf"),
         ({"depth": 0}, "unsupported-size", "the nearest is depth 1"),
         (b"{", "invalid-request", "Invalid JSON"),

@@ -44,7 +44,7 @@ def replicas(s3: bucket.Server, start: Any, tmp_path_factory: pytest.TempPathFac
     places = [tmp_path_factory.mktemp(f"replica-{number}") for number in range(2)]
 
     def starting(data: Path, **settings: str) -> Any:
-        return start(data, settings={**s3.environment, "LEARNGENES_STORE": url, **settings})
+        return start(data, settings={**s3.environment, "LEARNGENES_STORE": url, "LEARNGENES_STARTER": "1", **settings})
 
     with starting(places[0]) as first, starting(places[1], LEARNGENES_CACHE_BYTES=str(CACHE_BYTES)) as second:
         yield Replicas(url, first, second, starting)

@@ -87,6 +87,11 @@ def test_the_second_version_is_the_first_with_more_widths() -> None:
     assert recipes[0].entries == recipes[1].entries
 
 
+def test_a_service_that_is_told_so_has_its_own_learngenes_alone(services: Any) -> None:
+    listed = httpx.get(f"{services(True).url}/v1/learngenes").json()["learngenes"]
+    assert "tiny" in {row["name"] for row in listed} and not {NAME, WAVE} & {row["name"] for row in listed}
+
+
 def test_the_readmes_request_works_on_a_fresh_data_directory(serving_starter: Any, tmp_path: Path) -> None:
     ready = httpx.get(f"{serving_starter.url}/readyz").json()
     assert (ready["status"], ready["learngene"]) == ("ready", f"{NAME}@2")

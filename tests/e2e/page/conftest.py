@@ -144,14 +144,14 @@ def keys(learngenes: Path) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def zoo(learngenes: Path, keys: dict[str, str], start: Start) -> Iterator[Zoo]:
     """Anybody may train; there is no queue."""
-    with start(learngenes, settings={"LEARNGENES_ANONYMOUS": "train"}) as service:
+    with start(learngenes, settings={"LEARNGENES_ANONYMOUS": "train", "LEARNGENES_STARTER": "1"}) as service:
         yield Zoo(service.url, keys)
 
 
 @pytest.fixture(scope="session")
 def closed(learngenes: Path, keys: dict[str, str], start: Start) -> Iterator[Zoo]:
     """Nobody is answered without a key."""
-    with start(learngenes, settings={"LEARNGENES_ANONYMOUS": "none"}) as service:
+    with start(learngenes, settings={"LEARNGENES_ANONYMOUS": "none", "LEARNGENES_STARTER": "1"}) as service:
         yield Zoo(service.url, keys)
 
 
