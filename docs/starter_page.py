@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from learngenes.catalog import Catalog, starter
-from learngenes.gene import Manifest, Quality
-from learngenes.ready import fitted_to, size_fitted
+from learngenes.gene import Manifest, Quality, size_fitted
+from learngenes.ready import fitted_to
 from learngenes.zoo import METHODS
 
 HEAD = """\

@@ -193,6 +193,11 @@ def fitted_name(name: str, size: Size) -> str:
     return f"{name}-{size.name}"
 
 
+def size_fitted(child: Manifest) -> Size:
+    """The size a learngene was fitted to: the only one it takes."""
+    return child.space.nearest(child.geometry.depth, child.geometry.width)
+
+
 def digest(manifest: Manifest) -> str:
     """sha256 of the canonical form: pins name, version, every fact and, through `weights`, every byte."""
     return hashlib.sha256(to_json(manifest)).hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from learngenes import gene
 from learngenes.catalog import Catalog
 from learngenes.errors import NeedsLearning
 from learngenes.gene import Manifest
@@ -37,7 +38,7 @@ def planned(catalog: Catalog, manifest: Manifest, request: Request) -> tuple[Rec
     try:
         return initialize(chosen, request), chosen
     except NeedsLearning as error:
-        sizes = {*error.ready, *(size_fitted(child) for child in fitted_to(catalog, manifest))}
+        sizes = {*error.ready, *(gene.size_fitted(child) for child in fitted_to(catalog, manifest))}
         raise NeedsLearning(str(error), size=error.size, ready=nearest_first(sizes, error.size)) from None
 
 
@@ -60,8 +61,3 @@ def fitted_to(catalog: Catalog, manifest: Manifest, *, names: Sequence[str] | No
 def with_fitted(catalog: Catalog, manifest: Manifest) -> list[Manifest]:
     """The learngene, and every one that was fitted to a size of it."""
     return [manifest, *fitted_to(catalog, manifest)]
-
-
-def size_fitted(child: Manifest) -> Size:
-    """The size a learngene was fitted to: the only one it takes."""
-    return child.space.nearest(child.geometry.depth, child.geometry.width)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from learngenes.budget.offers import needs_learning
-from learngenes.gene import Manifest, Quality
+from learngenes.gene import Manifest, Quality, size_fitted
 from learngenes.sizes import Size
 
 
@@ -21,8 +21,7 @@ def measurements(manifest: Manifest, fitted: Sequence[Manifest]) -> tuple[Qualit
 
 def alone(manifest: Manifest, fitted: Sequence[Manifest]) -> frozenset[Size]:
     """Fitted sizes that say nothing of their neighbours, because the learngene answers those unfitted."""
-    sizes = {child.space.nearest(child.geometry.depth, child.geometry.width) for child in fitted}
-    return frozenset(size for size in sizes if not needs_learning(manifest, size))
+    return frozenset(size for size in map(size_fitted, fitted) if not needs_learning(manifest, size))
 
 
 def _measure(q: Quality) -> tuple[int, int, str, str, str, int]:

@@ -207,7 +207,7 @@ class _Place:
 
     def _fitted(self, size: Size, fitted: Fitted | None) -> bool:
         """Whether somebody has fitted the learngene to this size."""
-        if any(child.space.nearest(size.depth, size.width) == size for child in self.family.children):
+        if any(gene.size_fitted(child) == size for child in self.family.children):
             return True
         return fitted is not None and fitted(self.family.manifest, size) is not None
 
@@ -229,7 +229,7 @@ def _parent(child: Manifest, given: Sequence[Manifest], fitted: Fitted | None) -
     """The one of the given whose size the child was fitted to."""
     if child.parent is None:
         return None
-    size = child.space.nearest(child.geometry.depth, child.geometry.width)
+    size = gene.size_fitted(child)
     name = child.parent.learngene.partition("@")[0]
     for manifest in given:
         if manifest.name == name and manifest.parent is None:

@@ -18,11 +18,10 @@ import numpy as np
 import pytest
 
 from learngenes import gene, tensorfile
+from learngenes.catalog import starter
 from learngenes.gene import Manifest, Parent
 from learngenes.store.local import LocalStore
 from learngenes.tensorfile import TensorFile
-
-SHIPPED = "sws-small-cifar100"
 
 
 @dataclass
@@ -59,7 +58,7 @@ def serving(
         "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
         "LEARNGENES_DATA": str(data),
         "LEARNGENES_DEFAULT": default,
-        "LEARNGENES_STARTER": str(int(default == SHIPPED)),
+        "LEARNGENES_STARTER": str(int(default in starter().names())),
         "LEARNGENES_PORT": str(port),
         "LEARNGENES_ZERO_COPY": str(int(zero_copy)),
         "LEARNGENES_REDIS_URL": "none",

@@ -18,9 +18,10 @@ from learngenes_service.settings import from_environment
 from learngenes.catalog import STARTER, starter
 from learngenes.descendant import document
 from learngenes.families import vit
+from learngenes.gene import size_fitted
 from learngenes.initialize import Request, initialize
 from learngenes.quality import load
-from learngenes.ready import fitted_to, planned, size_fitted
+from learngenes.ready import fitted_to, planned
 from learngenes.sizes import Size
 from learngenes.training.augment import seed_process
 from learngenes.training.data import in_memory, open_images

@@ -10,9 +10,9 @@ from cases import wave
 
 from learngenes import gene
 from learngenes.errors import NeedsLearning
-from learngenes.gene import Manifest, Parent
+from learngenes.gene import Manifest, Parent, size_fitted
 from learngenes.initialize import Request, initialize
-from learngenes.ready import fitted_to, planned, ready, size_fitted
+from learngenes.ready import fitted_to, planned, ready
 from learngenes.sizes import Size, SizeSpace, Steps
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from learngenes.catalog import Catalog
 from learngenes.errors import NeedsLearning
-from learngenes.gene import Manifest
+from learngenes.gene import Manifest, size_fitted
 from learngenes.initialize import Request, initialize
-from learngenes.ready import fitted_to, size_fitted
+from learngenes.ready import fitted_to
 from learngenes.sizes import Size, nearest_first
 from learngenes.zoo import METHODS
 

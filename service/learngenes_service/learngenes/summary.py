@@ -8,8 +8,8 @@ from typing import Any
 
 from learngenes import gene
 from learngenes.catalog import Catalog
-from learngenes.gene import Manifest
-from learngenes.ready import fitted_to, size_fitted
+from learngenes.gene import Manifest, size_fitted
+from learngenes.ready import fitted_to
 
 
 def whole(manifest: Manifest, catalog: Catalog) -> dict[str, Any]:
