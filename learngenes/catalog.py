@@ -171,10 +171,10 @@ class Catalog:
         if manifest.parent is None:
             return None
         parent = self.get(manifest.parent.learngene)
-        if gene.digest(parent) != manifest.parent.manifest:
+        if parent.digest != manifest.parent.manifest:
             raise CorruptLearngene(
                 f"learngene {manifest.reference} was fitted to manifest {manifest.parent.manifest[:12]} of "
-                f"{parent.reference}, this catalog has {gene.digest(parent)[:12]}"
+                f"{parent.reference}, this catalog has {parent.digest[:12]}"
             )
         return parent
 
@@ -194,7 +194,7 @@ class Catalog:
         """Whether child was fitted to a size of this learngene, or of a version that differs in measurements alone."""
         if child.parent is None or child.parent.learngene.partition("@")[0] != manifest.name:
             return False
-        if child.parent == gene.Parent(manifest.reference, gene.digest(manifest)):
+        if child.parent == gene.Parent(manifest.reference, manifest.digest):
             return True
         try:
             parent = self.parent_of(child)
@@ -243,10 +243,10 @@ class Catalog:
     def manifest_of(self, wanted: Recipe) -> Manifest:
         """The manifest a recipe was made from; CorruptLearngene if that version now says something else."""
         manifest = self.get(wanted.learngene)
-        if gene.digest(manifest) != wanted.manifest:
+        if manifest.digest != wanted.manifest:
             raise CorruptLearngene(
                 f"the recipe was made from manifest {wanted.manifest[:12]} of {wanted.learngene}, "
-                f"this catalog has {gene.digest(manifest)[:12]}"
+                f"this catalog has {manifest.digest[:12]}"
             )
         return manifest
 

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from learngenes import config
@@ -102,7 +103,7 @@ class Quality:
             raise InvalidValue(f"a measured {self.metric[:40]!r} is 0 to {most:g}, got {self.value!r}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: the digest is remembered
 class Manifest:
     """All that is known of one version of a learngene.
 
@@ -147,6 +148,11 @@ class Manifest:
     def reference(self) -> str:
         """`name@version`: this and no other."""
         return f"{self.name}@{self.version}"
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of the canonical form: pins name, version, every fact and, through `weights`, every byte."""
+        return hashlib.sha256(to_json(self)).hexdigest()
 
     @property
     def dtype(self) -> str:
@@ -196,11 +202,6 @@ def fitted_name(name: str, size: Size) -> str:
 def size_fitted(child: Manifest) -> Size:
     """The size a learngene was fitted to: the only one it takes."""
     return child.space.nearest(child.geometry.depth, child.geometry.width)
-
-
-def digest(manifest: Manifest) -> str:
-    """sha256 of the canonical form: pins name, version, every fact and, through `weights`, every byte."""
-    return hashlib.sha256(to_json(manifest)).hexdigest()
 
 
 def unmeasured(manifest: Manifest) -> Manifest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from learngenes import config, gene
+from learngenes import config
 from learngenes.errors import BadManifest, InvalidValue, UnknownName
 from learngenes.families import architectures
 from learngenes.formulas import VERSION
@@ -102,7 +102,7 @@ def initialize(manifest: Manifest, request: Request) -> Recipe:
     assert {entry.name: entry.shape for entry in planned.entries} == architectures.shapes(planned.geometry)
     return Recipe(
         learngene=manifest.reference,
-        manifest=gene.digest(manifest),
+        manifest=manifest.digest,
         formulas=VERSION,
         family=architectures.family(planned.geometry),
         geometry=planned.geometry,

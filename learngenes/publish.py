@@ -227,7 +227,7 @@ def publish_fitted(
         license=parent.license,
         data_license=job.data.license,
         description=f"{parent.reference} fitted to depth {job.depth}, width {job.width}",
-        parent=Parent(parent.reference, gene.digest(parent)),
+        parent=Parent(parent.reference, parent.digest),
     )
     METHODS[manifest.method].plan(manifest, job.size, METHODS[manifest.method].options())
     if measure is not None:

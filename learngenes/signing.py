@@ -83,7 +83,7 @@ def check(digests: dict[str, str], raw: bytes) -> None:
 
 def digests(manifest: Manifest) -> dict[str, str]:
     """sha256 of what is signed of a learngene."""
-    return {WEIGHTS: manifest.weights.sha256, MANIFEST: gene.digest(manifest)}
+    return {WEIGHTS: manifest.weights.sha256, MANIFEST: manifest.digest}
 
 
 def folder_digests(folder: Path) -> dict[str, str]:

@@ -233,7 +233,7 @@ def _parent(child: Manifest, given: Sequence[Manifest], fitted: Fitted | None) -
     name = child.parent.learngene.partition("@")[0]
     for manifest in given:
         if manifest.name == name and manifest.parent is None:
-            if child.parent == Parent(manifest.reference, gene.digest(manifest)):
+            if child.parent == Parent(manifest.reference, manifest.digest):
                 return manifest
             if fitted is not None and (found := fitted(manifest, size)) and found.reference == child.reference:
                 return manifest

@@ -16,7 +16,6 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from learngenes import gene
 from learngenes.errors import InvalidValue
 from learngenes.families.vit import Geometry
 from learngenes.fit_job import FitJob
@@ -84,9 +83,7 @@ def fitting(
         learning = _labelled(model, job, place.device) if task is None else task(model, place.device)
         learning.to(place.device)
         optimizer = torch.optim.AdamW(learns, lr=job.learning_rate, weight_decay=0.0)
-        state = _State(
-            run / f"{PHASE}.safetensors", {**identity(job), "manifest": gene.digest(manifest)}, model, optimizer
-        )
+        state = _State(run / f"{PHASE}.safetensors", {**identity(job), "manifest": manifest.digest}, model, optimizer)
         progress = state.load() if state.path.exists() else Progress()
         batch = min(job.batch, len(images))
         batches = TrainingBatches(images, options=job.data, geometry=geometry, batch=batch, seed=job.seed)

@@ -185,7 +185,7 @@ def test_another_process_sees_it_once_what_it_remembers_is_old(store: Store) -> 
 
 def test_what_completes_a_version_that_was_taken_back_is_too(tmp_path: Path) -> None:
     manifest, raw = factories.learngene()
-    child = replace(manifest, name="tiny-depth3-width32", parent=gene.Parent(manifest.reference, gene.digest(manifest)))
+    child = replace(manifest, name="tiny-depth3-width32", parent=gene.Parent(manifest.reference, manifest.digest))
     catalog = factories.catalog(None, (manifest, raw), (child, raw))
     size = manifest.space.nearest(3, 32)
     assert catalog.fitted(manifest, size) == child

@@ -139,5 +139,5 @@ def completed(of: Manifest, raw: bytes) -> tuple[Manifest, bytes]:
     """A learngene that stores two tensors of its own; all others lie in the file of the one it completes."""
     values = {"norm.weight": np.full(128, 3.0, np.float32), "stages.1.mlp.fc1.bias": np.full(512, 5.0, np.float32)}
     own = b"".join(tensorfile.write(values, "F32"))
-    parent = Parent(of.reference, gene.digest(of))
+    parent = Parent(of.reference, of.digest)
     return replace(of, name="completed", weights=gene.weigh(TensorFile(own)), parent=parent), own

@@ -18,7 +18,6 @@ from learngenes_service.access.keys import Keys
 from learngenes_service.app import create_app
 from learngenes_service.settings import Settings
 
-from learngenes import gene
 from learngenes.gene import Parent
 from learngenes.store.local import LocalStore
 
@@ -66,7 +65,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A public learngene, a private one, and one that completes the private one under a name of its own."""
     data = tmp_path_factory.mktemp("access")
     secret, raw = factories.learngene(name=SECRET, seed=1)
-    heir = replace(secret, name="zz-heir", parent=Parent(secret.reference, gene.digest(secret)))
+    heir = replace(secret, name="zz-heir", parent=Parent(secret.reference, secret.digest))
     store = LocalStore(data / "store")
     factories.catalog(None, factories.learngene(), (secret, raw), (heir, raw), store=store)
     store.create(f"private/{SECRET}", [b""])

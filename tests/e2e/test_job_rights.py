@@ -16,7 +16,6 @@ from cases.jobs import learn
 from cases.queue_servers import start_redis
 from learngenes_service.access.keys import Keys
 
-from learngenes import gene
 from learngenes.gene import Parent
 from learngenes.store.local import LocalStore
 
@@ -30,7 +29,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A public learngene, a private one, and one that completes the private one and has no mark of its own."""
     data = tmp_path_factory.mktemp("rights")
     secret, raw = factories.learngene(name=SECRET, seed=1)
-    heir = replace(secret, name=HEIR, parent=Parent(secret.reference, gene.digest(secret)))
+    heir = replace(secret, name=HEIR, parent=Parent(secret.reference, secret.digest))
     factories.catalog(
         None, factories.learngene(), (secret, raw), (heir, raw), store=LocalStore(data / "store")
     ).set_private(SECRET, True)

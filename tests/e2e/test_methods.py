@@ -15,7 +15,6 @@ from contracts.test_method import FACTORIES
 from factories import catalog
 from learngenes_client import Client, NeedsLearning, NotInTimm
 
-from learngenes import gene
 from learngenes.__main__ import main
 from learngenes.catalog import Catalog
 from learngenes.errors import InvalidValue
@@ -183,5 +182,5 @@ def test_a_size_that_needs_fitting_is_409_with_the_way_to_it(zoo: Any, name: str
 def test_digest_of_the_listing_is_the_manifests(zoo: Any, method: str) -> None:
     _, manifest = opened(zoo, method)
     listed = {row["name"]: row for row in httpx.get(f"{zoo.url}/v1/learngenes").json()["learngenes"]}
-    assert listed[method]["digest"] == gene.digest(manifest)
+    assert listed[method]["digest"] == manifest.digest
     assert listed[method]["fitted"] == []

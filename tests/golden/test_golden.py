@@ -44,7 +44,7 @@ def made() -> dict[str, object]:
 
     manifest, tensors = _learngene()
     values["manifest"] = json.loads(gene.to_json(manifest))
-    values["manifest digest"] = gene.digest(manifest)
+    values["manifest digest"] = manifest.digest
 
     wanted = initialize.initialize(manifest, initialize.Request(depth=2, num_classes=3, seed=7))
     wanted = replace(wanted, manifest="0" * 64)

@@ -149,7 +149,7 @@ def test_fitting_a_size_publishes_a_small_child_that_serves_it_at_once(
     assert main([*words, "--run", str(tmp_path / "fit")]) == 0
     catalog = Catalog(LocalStore(shelf.folder / "store"))
     child = catalog.get("digits-depth5-width48")
-    assert child.parent == gene.Parent("digits@1", gene.digest(shelf.manifest))
+    assert child.parent == gene.Parent("digits@1", shelf.manifest.digest)
     assert (child.training["train_n"], child.training["steps"], child.license) == (200, 12, shelf.manifest.license)
     assert child.training["command"].startswith("learngenes fit-size digits@1 ")
     assert all(name.startswith("scalers.5x48.") for name in child.weights.tensors)

@@ -201,7 +201,7 @@ def test_a_size_that_has_to_be_fitted_is_marked_until_somebody_fitted_it() -> No
         name=gene.fitted_name(manifest.name, size),
         space=SizeSpace(Steps(3, 3), Steps(32, 32)),
         quality=(top1(3, 32, 0.6),),
-        parent=Parent(manifest.reference, gene.digest(manifest)),
+        parent=Parent(manifest.reference, manifest.digest),
     )
     assert marked(manifest, fitted=lambda m, s: child if s == size else None)[size] is False
     assert marked(manifest, child) == {size: False, Size(4, 32): False}

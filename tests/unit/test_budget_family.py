@@ -28,7 +28,7 @@ def fitted(manifest: Manifest, depth: int, width: int, quality: Iterable[Quality
         name=gene.fitted_name(manifest.name, Size(depth, width)),
         space=SizeSpace(Steps(depth, depth), Steps(width, width)),
         quality=tuple(quality),
-        parent=Parent(manifest.reference, gene.digest(manifest)),
+        parent=Parent(manifest.reference, manifest.digest),
     )
 
 

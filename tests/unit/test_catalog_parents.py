@@ -38,7 +38,7 @@ def child(of: Manifest, *, version: int = 1, size: Size = SIZE, **tensors: Any) 
         name=gene.fitted_name(of.name, size),
         version=version,
         weights=gene.weigh(TensorFile(raw)),
-        parent=Parent(of.reference, gene.digest(of)),
+        parent=Parent(of.reference, of.digest),
     )
     return manifest, raw
 
@@ -87,7 +87,7 @@ def test_a_parent_that_says_something_else_is_refused_with_both_digests() -> Non
     fitted, more = child(own)
     other = replace(own, description="changed")
     catalog = factories.catalog(None, (other, raw), (fitted, more))
-    sentence = f"was fitted to manifest {gene.digest(own)[:12]} of tiny@1, this catalog has {gene.digest(other)[:12]}"
+    sentence = f"was fitted to manifest {own.digest[:12]} of tiny@1, this catalog has {other.digest[:12]}"
     with pytest.raises(CorruptLearngene, match=sentence):
         made(catalog, fitted)
 

@@ -149,7 +149,7 @@ def test_a_fitted_size_is_measured_as_what_was_fitted() -> None:
         manifest,
         name=gene.fitted_name(manifest.name, Size(3, 32)),
         space=SizeSpace(Steps(3, 3), Steps(32, 32)),
-        parent=Parent(short.reference, gene.digest(short)),
+        parent=Parent(short.reference, short.digest),
     )
     catalog = factories.catalog(None, (short, raw), (child, raw))
     (cell,) = cells(short, catalog, depths=(3,), widths=(32,))

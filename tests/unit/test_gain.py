@@ -114,7 +114,7 @@ def test_a_fitted_size_without_two_gains_a_block_is_refused(own: tuple[Manifest,
         name=gene.fitted_name(manifest.name, Size(3, 32)),
         space=SizeSpace(Steps(3, 3), Steps(32, 32)),
         method_facts=manifest.method_facts | {"fitted": found},
-        parent=Parent(manifest.reference, gene.digest(manifest)),
+        parent=Parent(manifest.reference, manifest.digest),
     )
     with pytest.raises(BadManifest, match="fitted to a size of 3 blocks and needs 6 gains"):
         plan(child, Size(3, 32), PlanOptions())

@@ -27,7 +27,7 @@ def test_an_empty_request_is_the_learngenes_own_network_in_float32() -> None:
     recipe = initialize(tiny(), Request())
     assert recipe.geometry == tiny().geometry
     assert (recipe.dtype, recipe.keys, recipe.family) == ("F32", "timm", "vit")
-    assert (recipe.learngene, recipe.manifest) == ("tiny@1", gene.digest(tiny()))
+    assert (recipe.learngene, recipe.manifest) == ("tiny@1", tiny().digest)
     assert recipe.formulas == formulas.VERSION
     assert all(isinstance(entry.source, Stored) for entry in recipe.entries)
 

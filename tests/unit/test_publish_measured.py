@@ -71,9 +71,7 @@ def test_two_evaluations_that_publish_at_once_both_count(catalog: Catalog, monke
 def test_what_was_fitted_to_a_size_serves_the_measured_version_too() -> None:
     manifest, raw = factories.learngene()
     size = Size(3, 32)
-    child = replace(
-        manifest, name=gene.fitted_name("tiny", size), parent=Parent(manifest.reference, gene.digest(manifest))
-    )
+    child = replace(manifest, name=gene.fitted_name("tiny", size), parent=Parent(manifest.reference, manifest.digest))
     catalog = factories.catalog(None, (manifest, raw), (child, raw))
     measured = publish_measured(manifest, [top1(8, 32, 0.4)], catalog=catalog)
     assert catalog.fitted(measured, size) == child

@@ -21,7 +21,7 @@ def child(of: Manifest, size: Size, *, version: int = 1) -> tuple[Manifest, byte
     sizes = tuple((depth, width) for depth, width in of.method_facts["sizes"])
     made, raw = wave.make(sizes=(*sizes, (size.depth, size.width)), seed=version)
     space = SizeSpace(Steps(size.depth, size.depth), Steps(size.width, size.width))
-    parent = Parent(of.reference, gene.digest(of))
+    parent = Parent(of.reference, of.digest)
     return replace(made, name=gene.fitted_name(of.name, size), version=version, space=space, parent=parent), raw
 
 

@@ -142,7 +142,7 @@ def test_only_what_replaces_what_others_get_counts_as_replacing(catalog: Catalog
     assert replaced("fit-size", **fit) is None
     parent = catalog.get("templates")
     child, file = wave.make(name=gene.fitted_name("templates", Size(3, 16)))
-    catalog.publish(replace(child, parent=Parent(parent.reference, gene.digest(parent))), [file])
+    catalog.publish(replace(child, parent=Parent(parent.reference, parent.digest)), [file])
     assert replaced("fit-size", **fit) == f"{child.name}@1"
     assert replaced("fit-size", **fit | {"depth": 2}) is None
 

@@ -196,7 +196,7 @@ def child() -> Learngene:
         facts=manifest.method_facts,
         name=gene.fitted_name(manifest.name, manifest.space.nearest(1, 16)),
         space=SizeSpace(Steps(1, 1), Steps(16, 16)),
-        parent=Parent(manifest.reference, gene.digest(manifest)),
+        parent=Parent(manifest.reference, manifest.digest),
     )
     return fitted, TensorFile(raw)
 

@@ -29,7 +29,7 @@ def summary(manifest: Manifest, catalog: Catalog) -> dict[str, Any]:
         "name": manifest.name,
         "version": manifest.version,
         "reference": manifest.reference,
-        "digest": gene.digest(manifest),
+        "digest": manifest.digest,
         "method": manifest.method,
         "family": manifest.family,
         "geometry": asdict(manifest.geometry),

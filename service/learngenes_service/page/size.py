@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from learngenes import gene, recipe
+from learngenes import recipe
 from learngenes.budget.file_bytes import file_bytes
 from learngenes.catalog import Catalog
 from learngenes.families import architectures
@@ -123,7 +123,7 @@ def provenance(manifest: Manifest) -> list[tuple[str, str]]:
         ("licence of the data", manifest.data_license),
         ("file", f"{weights.bytes:,} bytes, {len(weights.tensors)} tensors, {manifest.dtype}"),
         ("sha256 of the file", weights.sha256),
-        ("sha256 of the manifest", gene.digest(manifest)),
+        ("sha256 of the manifest", manifest.digest),
     ]
     if manifest.parent is not None:
         rows.insert(1, ("completes", manifest.parent.learngene))

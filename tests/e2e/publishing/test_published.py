@@ -114,7 +114,7 @@ def fitted(name: str, size: Size, *, parent: Manifest, **more: Any) -> tuple[Man
         space=SizeSpace(Steps(size.depth, size.depth), Steps(size.width, size.width)),
         varies=tuple(what for what in parent.varies if what not in ("depth", "width")),
         weights=gene.weigh(TensorFile(raw)),
-        parent=Parent(parent.reference, gene.digest(parent)),
+        parent=Parent(parent.reference, parent.digest),
     )
     return replace(child, **more), raw
 

@@ -9,7 +9,6 @@ from learngenes_service.access.keys import FRESH_SECONDS
 from learngenes_service.access.private import Marks, PublicCatalog
 from unit.service.test_keys import Clock
 
-from learngenes import gene
 from learngenes.catalog import Catalog
 from learngenes.errors import LearngeneNotFound
 from learngenes.gene import Parent
@@ -19,7 +18,7 @@ from learngenes.store.memory import MemoryStore
 def published() -> Catalog:
     """Two learngenes, and one that completes the second under a name of its own."""
     secret, raw = factories.learngene(name="secret", seed=1)
-    heir = replace(secret, name="heir", parent=Parent(secret.reference, gene.digest(secret)))
+    heir = replace(secret, name="heir", parent=Parent(secret.reference, secret.digest))
     return factories.catalog(None, factories.learngene(), (secret, raw), (heir, raw))
 
 
@@ -155,6 +154,6 @@ def test_what_was_fitted_before_its_parent_was_marked_is_hidden_by_its_name() ->
     assert [marks.hides(name) for name in ("heir", "secret", "tiny", "nobody")] == [True, True, False, False]
     secret = catalog.get("secret")
     late, raw = factories.learngene(name="late", seed=1)
-    late = replace(late, parent=Parent(secret.reference, gene.digest(secret)))
+    late = replace(late, parent=Parent(secret.reference, secret.digest))
     catalog.publish(late, [raw])
     assert marks.hides("late")
