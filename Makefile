@@ -12,7 +12,7 @@ CLIENTS = $(patsubst tests/clients/%.txt,$(VENV)/clients/%/.ready,$(wildcard tes
 DISTS  := pyproject.toml service/pyproject.toml client/pyproject.toml
 
 # uv for speed, with the certificates of the system; pip where uv can't reach what pip can.
-install = VIRTUAL_ENV=$(VENV) UV_SYSTEM_CERTS=true $(BIN)/uv pip install --quiet --constraint $(PINS) $(1) || \
+install = VIRTUAL_ENV=$(VENV) UV_SYSTEM_CERTS=true $(BIN)/uv pip install --quiet --compile-bytecode --constraint $(PINS) $(1) || \
   $(BIN)/python -m pip install --quiet --constraint $(PINS) $(1)
 
 .DEFAULT_GOAL := help

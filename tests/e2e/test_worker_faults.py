@@ -42,7 +42,7 @@ def test_a_job_survives_every_fault_one_after_the_other_and_is_never_run_twice(s
         fault(scene, id)
         assert scene.job(id)["attempts"] == attempts
         assert len(scene.trainers(id)) == 1
-    for fault in (faults.trainer_killed, faults.worker_told_to_stop, faults.worker_killed):
+    for fault in (faults.trainer_killed, faults.worker_killed):
         scene.hire()
         fault(scene, id)
         attempts += 1
@@ -51,10 +51,7 @@ def test_a_job_survives_every_fault_one_after_the_other_and_is_never_run_twice(s
         assert begun >= kept > 0  # above, where it died between a checkpoint and its event
         assert scene.job(id)["attempts"] == attempts
         assert len(scene.trainers(id)) == 1
-    assert [event["event"] for event in events if event["event"] in ("crashed", "handed-back")] == [
-        "crashed",
-        "handed-back",
-    ]
+    assert [event["event"] for event in events].count("crashed") == 1
     assert [event["id"] for event in events] == sorted({event["id"] for event in events}, key=_order)
     assert faults.cancelled(scene, id) < 10
     assert httpx.delete(f"{scene.url}/v1/jobs/{id}").json()["code"] == "job-ended"
@@ -93,6 +90,7 @@ def test_another_machine_goes_on_from_the_bucket_and_all_ranks_end_with_their_jo
             id = one.endless()
             assert leaving.stop() == 0
             assert one.trainers(id) == []
+            assert one.events(id)[-1]["event"] == "handed-back"
             two.hire()
             two.learning(id, attempt=2)
             kept, begun = faults.resumed_from(two.events(id), 2)

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -70,22 +71,33 @@ def saved(run: Path) -> Iterator[dict[str, Any]]:
             yield event
 
 
-def wait_for_checkpoint(run: Path, process: subprocess.Popen[bytes] | None = None) -> dict[str, Any]:
-    """The first event of a checkpoint; fails after five minutes, or once the process has ended."""
-    for _ in range(3000):
-        if event := next(saved(run), None):
-            return event
+def wait_for_checkpoint(run: Path, *, after: int = 0, process: subprocess.Popen[bytes] | None = None) -> None:
+    """Until a tuning has saved a checkpoint, past the first `after`; fails once the process has ended."""
+    limit = time.monotonic() + 300
+    while len(list(saved(run))) <= after:
+        assert time.monotonic() < limit, "no checkpoint in five minutes"
         assert process is None or process.poll() is None, "it ended before a checkpoint was seen"
-        time.sleep(0.1)
-    raise AssertionError("no checkpoint in five minutes")
+        time.sleep(0.02)
 
 
-@pytest.fixture(scope="module")
-def straight(place: Path) -> Path:
-    """A run of LONG that nobody interrupted."""
-    run = place / "straight"
-    assert main(words(place, run, *LONG)) == 0
-    return run
+@contextmanager
+def at_checkpoint(run: Path, act: Callable[[], None]) -> Iterator[None]:
+    """Do this at the next checkpoint, while the block is at work; it has been done when the block ends."""
+
+    def wait(seen: int) -> None:
+        wait_for_checkpoint(run, after=seen)
+        act()
+
+    waiting = threading.Thread(target=wait, args=(len(list(saved(run))),))
+    waiting.start()
+    yield
+    waiting.join()
+
+
+def worker_of(run: Path) -> int:
+    """The process that saved the last checkpoint."""
+    *_, last = saved(run)
+    return [event["pid"] for event in events(run) if event["event"] == "cell" and event["cell"] == last["cell"]][-1]
 
 
 @pytest.fixture(scope="module")
@@ -163,63 +175,36 @@ def test_measurements_are_published_as_a_new_version_of_the_same_file(many: Path
         (place / "store" / "learngenes" / "tiny" / f"{version}.json").unlink()
 
 
-def test_a_killed_worker_is_one_failed_cell_and_the_run_goes_on_from_its_checkpoint(
-    straight: Path, place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_run_killed_robbed_of_a_worker_and_stopped_ends_as_if_nothing_had_been(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    killed: list[str] = []
+    straight, run = tmp_path / "straight", tmp_path / "run"
+    assert main(words(place, straight, *LONG)) == 0
 
-    def kill() -> None:
-        event = wait_for_checkpoint(tmp_path)
-        (pid,) = {e["pid"] for e in events(tmp_path) if e["event"] == "cell" and e["cell"] == event["cell"]}
-        os.kill(pid, signal.SIGKILL)
-        killed.append(event["cell"])
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    status = main(words(place, tmp_path, *LONG, workers=2))
-    killer.join()
-    assert status == 1
-    (cell,) = killed
-    assert f"{cell} failed: its process ended with signal SIGKILL" in capsys.readouterr().err
-    (missing,) = json.loads(found(tmp_path))["missing"]
-    assert missing["cell"] == cell
-    assert len(list((tmp_path / "cells").iterdir())) == 1
-
-    seen = len(events(tmp_path))
-    assert main(words(place, tmp_path, *LONG)) == 0
-    starts = [e["progress"]["step"] for e in events(tmp_path)[seen:] if e.get("progress", {}).get("event") == "start"]
-    assert len(starts) == 1
-    assert starts[0] > 0
-    assert found(tmp_path) == found(straight)
-
-
-def test_after_kill_9_of_the_whole_run_the_same_command_gives_the_same_json(
-    straight: Path, place: Path, tmp_path: Path
-) -> None:
-    command = [sys.executable, "-m", "learngenes", *words(place, tmp_path, *LONG)]
+    command = [sys.executable, "-m", "learngenes", *words(place, run, *LONG)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        wait_for_checkpoint(tmp_path, process)
+        wait_for_checkpoint(run, process=process)
         process.kill()
-    assert not (tmp_path / "results").exists()
-    assert main(words(place, tmp_path, *LONG)) == 0
-    assert found(tmp_path) == found(straight)
+    assert not (run / "results").exists()
+    *_, last = saved(run)
+    cell = last["cell"]
 
+    with at_checkpoint(run, lambda: os.kill(worker_of(run), signal.SIGKILL)):
+        assert main(words(place, run, *LONG, workers=2)) == 1
+    assert f"{cell} failed: its process ended with signal SIGKILL" in capsys.readouterr().err
+    (missing,) = json.loads(found(run))["missing"]
+    assert missing["cell"] == cell
+    assert len(list((run / "cells").iterdir())) == 1
 
-def test_a_run_that_is_asked_to_stop_says_how_to_go_on(
-    place: Path, straight: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def ask() -> None:
-        wait_for_checkpoint(tmp_path)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    asker = threading.Thread(target=ask)
-    asker.start()
-    status = main(words(place, tmp_path, *LONG))
-    asker.join()
-    assert status == 130
+    with at_checkpoint(run, lambda: os.kill(os.getpid(), signal.SIGTERM)):
+        assert main(words(place, run, *LONG)) == 130
     assert "stopped in the evaluation after step 1 of 2; continue with: learngenes " in capsys.readouterr().err
-    assert main(words(place, tmp_path, *LONG)) == 0
-    assert found(tmp_path) == found(straight)
+
+    assert main(words(place, run, *LONG)) == 0
+    progress = [event["progress"] for event in events(run) if event["event"] == "tuning"]
+    starts = [one["step"] for one in progress if one["event"] == "start"]
+    assert starts[0] == 0 < starts[1] < starts[2] < starts[3]
+    assert found(run) == found(straight)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from cases.measurements import top1
 from PIL import Image
 
 from learngenes import spec
+from learngenes.__main__ import main
 from learngenes.catalog import Catalog
 from learngenes.gene import Manifest
 from learngenes.job import Stopped
@@ -96,7 +97,8 @@ def test_a_job_that_published_and_lost_its_outcome_publishes_nothing_again(
         shutil.rmtree(tmp_path / "run")
     else:
         (tmp_path / "run" / lost).unlink()
-    assert jobs.finish(jobs.start(LEARN, tmp_path), tmp_path)[0] == 0
+    words = ["job", str(jobs.write(LEARN, tmp_path)), "--run", str(tmp_path / "run")]
+    assert main([*words, "--store", str(tmp_path / "store"), "--data", str(tmp_path)]) == 0
     assert (tmp_path / "run" / "outcome.json").read_bytes() == before
     catalog = Catalog(LocalStore(tmp_path / "store"))
     assert (catalog.versions("toy"), catalog.aliases("toy")) == ([1], {"best": 1})

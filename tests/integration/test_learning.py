@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -179,33 +178,6 @@ def test_the_command_learns_stops_on_a_signal_and_continues(tmp_path, capsys):
     config.write_text(shortened)
     assert main(command[3:]) == 2
     assert "training.epochs was 5000 and is now 1" in capsys.readouterr().err
-
-
-def test_two_ranks_learn_what_one_does(tmp_path):
-    config = tmp_path / "job.toml"
-    config.write_text(TOML.replace("epochs = 5000", "epochs = 1"))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    start = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-addr=127.0.0.1"]
-    start += [f"--master-port={port}", "-m", "--"]  # its parser would take --run for one of its own
-    words = ["learn", str(config), "--run"]
-    done = subprocess.run(
-        [*start, "learngenes", *words, str(tmp_path / "2")],
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert done.returncode == 0, done.stderr
-    assert main([*words, str(tmp_path / "1")]) == 0
-    losses = []
-    for run in (tmp_path / "1", tmp_path / "2"):
-        events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
-        losses.append([e["loss"] for e in events if e["event"] == "step"])
-        assert (run / "record.json").exists()
-    assert len(losses[0]) == len(losses[1]) == 5
-    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-4)
 
 
 TOML = """
