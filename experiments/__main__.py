@@ -1,6 +1,6 @@
 """The papers' tables by our own code: learngenes learned, descendants built, tuned and measured, pages written.
 
-python -m experiments run t1 --data data            what runs/evidence lacks is done, then docs/results/evidence
+python -m experiments run t1 --data data            what runs/evidence lacks is done; each whole table's page is written
 python -m experiments pages                         pages and pictures anew from the JSON beside them
 python -m experiments list                          the tables there are
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments import claims, figures, grid, results, runner, tasks
+from experiments.grid import Table
 from experiments.page import page
 from experiments.summary import summary
 from experiments.tasks import Measure, Task
@@ -84,22 +85,31 @@ def _run(chosen: argparse.Namespace) -> int:
     command = f"python -m experiments run {' '.join(chosen.tables)} --data {chosen.data.name}"
     run = runner.Run(chosen.run, chosen.data, command, runner.commit())
     todo = tasks.with_needs(measure for table in tables for measure in tasks.measures(table))
-    missing = [task for task in todo if run.outcome(task) is None]
+    needed = {table.name: {task.digest for task in tasks.with_needs(tasks.measures(table))} for table in tables}
+    missing = {task.digest for task in todo if run.outcome(task) is None}
     workers = chosen.workers or runner.workers()
+
+    def keep(kept: list[Table]) -> None:
+        chosen.pages.mkdir(parents=True, exist_ok=True)
+        for table in kept:
+            found = results.collect(table, run, workers=workers)
+            if found.cells:
+                results.write(found, chosen.pages / f"{table.name}.json")
+        write_pages(chosen.pages, declared=chosen.declared)
+
     with tqdm(total=len(todo), initial=len(todo) - len(missing), unit="task") as bar:
 
         def told(task: Task, outcome: dict[str, Any] | None) -> None:
             bar.update()
             value = "failed" if outcome is None else f"{outcome['value']:.4f}" if isinstance(task, Measure) else "done"
             bar.write(f"seed {task.seed}  {task.name}: {value}")
+            missing.discard(task.digest)
+            with_it = [table for table in tables if task.digest in needed[table.name]]
+            if ended := [table for table in with_it if missing.isdisjoint(needed[table.name])]:
+                keep(ended)
 
         failed = runner.work(run, todo, workers=workers, told=told)
-    chosen.pages.mkdir(parents=True, exist_ok=True)
-    for table in tables:
-        found = results.collect(table, run, workers=workers)
-        if found.cells:
-            results.write(found, chosen.pages / f"{table.name}.json")
-    write_pages(chosen.pages, declared=chosen.declared)
+    keep(tables)
     for task in todo:
         if task.digest in failed:
             print(f"seed {task.seed}  {task.name}: {failed[task.digest]}", file=sys.stderr)

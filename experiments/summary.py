@@ -28,7 +28,8 @@ def summary(found: Sequence[tuple[Table, Results]]) -> str:
             ],
         ),
         "## Verdicts",
-        f"{len(verdicts)} claims: {counted.replace('does not hold', 'do not hold')}.",
+        f"{len(verdicts)} claims: {counted.replace('does not hold', 'do not hold')}. O: what the papers report; B: "
+        "what we tried to do better. What failed before it came to a table stands in [the log](../../log.md).",
         lines(
             ["", "claim", "verdict", "here", "the paper", "table"],
             [
