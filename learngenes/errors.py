@@ -77,14 +77,25 @@ class UnsupportedSize(InvalidValue):
 class NeedsLearning(InvalidValue):
     """A size that this learngene can take once it has been fitted to it on a little data.
 
-    size: the one asked for; ready: the sizes that can be had at once, nearest first.
+    learngene: its reference; lacks: what it has of other sizes and not of this; size: the one asked for; ready: what
+    can be had at once, nearest first; instead: what can be asked for without fitting.
     """
 
     code = "needs-learning"
 
-    def __init__(self, message: str, *, size: Size, ready: tuple[Size, ...]) -> None:
-        self.size, self.ready = size, ready
-        super().__init__(message)
+    def __init__(self, learngene: str, *, lacks: str, size: Size, ready: tuple[Size, ...], instead: str) -> None:
+        self.learngene, self.lacks, self.size, self.ready, self.instead = learngene, lacks, size, ready, instead
+        name = learngene.partition("@")[0]
+        named = ", ".join(f"depth {s.depth} width {s.width}" for s in ready[:4])
+        super().__init__(
+            f"learngene {learngene} has no {lacks} for depth {size.depth}, width {size.width}; it has them for "
+            f"{named}{', ...' if len(ready) > 4 else ''}; fit them on a little data: learngenes fit-size "
+            f"{name} --depth {size.depth} --width {size.width} ..., or {instead}"
+        )
+
+    def with_ready(self, ready: tuple[Size, ...]) -> NeedsLearning:
+        """The same, with other sizes that can be had at once."""
+        return NeedsLearning(self.learngene, lacks=self.lacks, size=self.size, ready=ready, instead=self.instead)
 
 
 class BadTensorFile(LearngenesError, ValueError):

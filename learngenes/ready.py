@@ -39,7 +39,7 @@ def planned(catalog: Catalog, manifest: Manifest, request: Request) -> tuple[Rec
         return initialize(chosen, request), chosen
     except NeedsLearning as error:
         sizes = {*error.ready, *(gene.size_fitted(child) for child in fitted_to(catalog, manifest))}
-        raise NeedsLearning(str(error), size=error.size, ready=nearest_first(sizes, error.size)) from None
+        raise error.with_ready(nearest_first(sizes, error.size)) from None
 
 
 def fitted_to(catalog: Catalog, manifest: Manifest, *, names: Sequence[str] | None = None) -> list[Manifest]:

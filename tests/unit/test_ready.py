@@ -59,6 +59,9 @@ def test_what_needs_learning_names_the_fitted_sizes_nearest_first() -> None:
     with pytest.raises(NeedsLearning) as error:
         planned(catalog, own[0], Request(depth=7, width=16))
     assert error.value.ready == (Size(6, 16), Size(4, 16), Size(4, 32), Size(40, 32))
+    assert "it has them for depth 6 width 16, depth 4 width 16, depth 4 width 32, depth 40 width 32; fit" in str(
+        error.value
+    )
     assert {size_fitted(manifest) for manifest in fitted_to(catalog, own[0])} == {Size(6, 16), Size(40, 32)}
 
 

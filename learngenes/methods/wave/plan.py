@@ -65,11 +65,5 @@ def _layer_map(facts: Facts, size: Size, options: PlanOptions) -> tuple[int, ...
 
 def _needs_learning(manifest: Manifest, facts: Facts, size: Size) -> NeedsLearning:
     ready = nearest_first(facts.sizes, size)
-    named = ", ".join(f"depth {s.depth} width {s.width}" for s in ready[:4])
-    return NeedsLearning(
-        f"learngene {manifest.reference} has no scalers for depth {size.depth}, width {size.width}; it has them for "
-        f"{named}{', ...' if len(ready) > 4 else ''}; fit them on a little data: learngenes fit-size "
-        f"{manifest.name} --depth {size.depth} --width {size.width} ..., or ask for scalers 'interp'",
-        size=size,
-        ready=ready,
-    )
+    instead = "ask for scalers 'interp'"
+    return NeedsLearning(manifest.reference, lacks="scalers", size=size, ready=ready, instead=instead)
