@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from experiments import claims, figures, grid, results, runner, tasks
+from experiments import claims, figures, grid, images, results, runner, tasks
 from experiments.grid import Table
 from experiments.page import page
 from experiments.summary import summary
@@ -56,12 +56,13 @@ def main(words: list[str] | None = None) -> int:
 
 def write_pages(folder: Path, *, declared: Path = grid.HERE) -> list[Path]:
     """Every page, picture and the summary that the JSON in a folder gives; their paths."""
-    written = []
-    found = []
+    written, found, unmeasured = [], [], []
     for name in grid.names(declared):
+        table = grid.load(name, folder=declared)
         if not (folder / f"{name}.json").exists():
+            unmeasured += [table] if table.evidence else []
             continue
-        table, read = grid.load(name, folder=declared), results.read(folder / f"{name}.json")
+        read = results.read(folder / f"{name}.json")
         found.append((table, read))
         for path, content in (
             (folder / f"{name}.md", page(table, read).encode()),
@@ -71,7 +72,7 @@ def write_pages(folder: Path, *, declared: Path = grid.HERE) -> list[Path]:
             written.append(path)
     if not found:
         return []
-    (folder / "README.md").write_text(summary(found), "utf-8")
+    (folder / "README.md").write_text(summary(found, unmeasured), "utf-8")
     return [*written, folder / "README.md"]
 
 
@@ -81,18 +82,19 @@ def _run(chosen: argparse.Namespace) -> int:
     tables = [grid.load(name, folder=chosen.declared) for name in chosen.tables]
     for table in tables:
         for claim in table.claims:
-            claims.parse(claim)
+            claims.check(claims.parse(claim), [row.name for row in table.rows])
     command = f"python -m experiments run {' '.join(chosen.tables)} --data {chosen.data.name}"
     run = runner.Run(chosen.run, chosen.data, command, runner.commit())
     todo = tasks.with_needs(measure for table in tables for measure in tasks.measures(table))
     needed = {table.name: {task.digest for task in tasks.with_needs(tasks.measures(table))} for table in tables}
+    images.remember(chosen.run, images.sources(todo), data=chosen.data)
     missing = {task.digest for task in todo if run.outcome(task) is None}
     workers = chosen.workers or runner.workers()
 
     def keep(kept: list[Table]) -> None:
         chosen.pages.mkdir(parents=True, exist_ok=True)
         for table in kept:
-            found = results.collect(table, run, workers=workers)
+            found = results.collect(table, run)
             if found.cells:
                 results.write(found, chosen.pages / f"{table.name}.json")
         write_pages(chosen.pages, declared=chosen.declared)
@@ -103,16 +105,18 @@ def _run(chosen: argparse.Namespace) -> int:
             bar.update()
             value = "failed" if outcome is None else f"{outcome['value']:.4f}" if isinstance(task, Measure) else "done"
             bar.write(f"seed {task.seed}  {task.name}: {value}")
+            if outcome is None:
+                return
             missing.discard(task.digest)
             with_it = [table for table in tables if task.digest in needed[table.name]]
             if ended := [table for table in with_it if missing.isdisjoint(needed[table.name])]:
                 keep(ended)
 
         failed = runner.work(run, todo, workers=workers, told=told)
-    keep(tables)
     for task in todo:
         if task.digest in failed:
             print(f"seed {task.seed}  {task.name}: {failed[task.digest]}", file=sys.stderr)
+    keep(tables)
     return 1 if failed else 0
 
 

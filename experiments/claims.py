@@ -1,8 +1,9 @@
 """What a paper claims and whether it holds here: every verdict is computed from the measurements.
 
-`holds`: the difference points that way at every size compared, and over the seeds it is above zero with 95 %
-confidence (paired). `holds weaker`: it points that way on the whole, but not at every size, or not surely.
-`does not hold`: it does not point that way.
+`holds`: the difference points that way at every size compared, and over the seeds with 95 % confidence (paired).
+`holds weaker`: it points that way on the whole, but not at every size, or not surely. `does not hold`: it does not
+point that way. `not measured`: a size or a row of it is missing. Same, Chance, Sooner and Smaller compare what was
+counted; they know no confidence.
 """
 
 from __future__ import annotations
@@ -10,15 +11,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any, ClassVar, Literal, Protocol
 
-from experiments.results import Cell, Results
-from experiments.statistics import Mean, difference
+from experiments import compared
+from experiments.compared import NotMeasured
+from experiments.results import Results
+from experiments.statistics import difference
 from learngenes import config
 from learngenes.errors import UnknownName
 
-HOLDS, WEAKER, NOT = "holds", "holds weaker", "does not hold"
+HOLDS, WEAKER, NOT, UNMEASURED = "holds", "holds weaker", "does not hold", "not measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +71,14 @@ class Above(_Named):
 
     def judge(self, results: Results) -> tuple[str, str, str]:
         """By the mean over the sizes, and at each."""
-        better, worse = _matched(results, self.row, self.than, self.depths, self.epochs)
+        better, worse = compared.matched(results, self.row, self.than, self.depths, self.epochs)
         by = difference([cell.top1 for cell in better], [cell.top1 for cell in worse])
-        lost = [b for b, w in zip(better, worse, strict=True) if _mean(b) <= _mean(w)]
+        lost = [b for b, w in zip(better, worse, strict=True) if compared.mean(b) <= compared.mean(w)]
         ends = [0] if len(better) == 1 else [0, -1]
-        where = [f" at {_size(cell, better)}" if len(better) > 1 else "" for cell in better]
-        here = "; ".join(f"{_mean(better[i]):.1f} to {_mean(worse[i]):.1f}{where[i]}" for i in ends)
-        weak = [] if not lost else [f"not at {', '.join(_size(cell, better) for cell in lost)}"]
-        weak += [] if by.sure else [_unsure(by)]
+        where = [f" at {compared.size(cell, better)}" if len(better) > 1 else "" for cell in better]
+        here = "; ".join(f"{compared.mean(better[i]):.1f} to {compared.mean(worse[i]):.1f}{where[i]}" for i in ends)
+        weak = [] if not lost else [f"not at {', '.join(compared.size(cell, better) for cell in lost)}"]
+        weak += [] if by.sure else [compared.unsure(by)]
         verdict = NOT if by.value <= 0 else WEAKER if weak else HOLDS
         return verdict, f"{here}; by {by} points", "; ".join(weak)
 
@@ -91,7 +94,7 @@ class Same(_Named):
 
     def judge(self, results: Results) -> tuple[str, str, str]:
         """Exactly, seed by seed."""
-        one, other = _matched(results, self.row, self.than, self.depths, -1)
+        one, other = compared.matched(results, self.row, self.than, self.depths, -1)
         differ = [str(a.depth) for a, b in zip(one, other, strict=True) if a.top1 != b.top1]
         here = f"equal to the last image at {', '.join(map(str, self.depths))}"
         return (NOT, f"differ at {', '.join(differ)}", "") if differ else (HOLDS, here, "")
@@ -108,16 +111,20 @@ class Trend(_Named):
 
     def judge(self, results: Results) -> tuple[str, str, str]:
         """From the first to the last depth, and at each step."""
-        cells = _of(results, self.row, self.depths, -1)
+        cells = compared.of(results, self.row, self.depths, -1)
         first, last = cells[0], cells[-1]
         up = self.direction == "up"
         by = difference([last.top1 if up else first.top1], [first.top1 if up else last.top1])
         sign = 1 if up else -1
-        against = [str(b.depth) for a, b in pairwise(cells) if sign * (_mean(b) - _mean(a)) < 0]
+        against = [str(b.depth) for a, b in pairwise(cells) if sign * (compared.mean(b) - compared.mean(a)) < 0]
         weak = [f"{'falls' if up else 'rises'} at {', '.join(against)}"] if against else []
-        weak += [] if by.sure else [_unsure(by)]
+        weak += [] if by.sure else [compared.unsure(by)]
         verdict = NOT if by.value <= 0 else WEAKER if weak else HOLDS
-        return verdict, f"{_mean(first):.1f} at {first.depth}, {_mean(last):.1f} at {last.depth}", "; ".join(weak)
+        return (
+            verdict,
+            f"{compared.mean(first):.1f} at {first.depth}, {compared.mean(last):.1f} at {last.depth}",
+            "; ".join(weak),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,13 +138,13 @@ class Peak(_Named):
 
     def judge(self, results: Results) -> tuple[str, str, str]:
         """By the means."""
-        cells = _of(results, self.row, (), -1)
-        top = max(cells, key=_mean)
+        cells = compared.of(results, self.row, (), -1)
+        top = max(cells, key=compared.mean)
         sag = difference([top.top1], [cells[-1].top1])
-        here = f"{_mean(top):.1f} at {top.depth}, {_mean(cells[-1]):.1f} at {cells[-1].depth}"
-        if not self.least <= top.depth <= self.most:
+        here = f"{compared.mean(top):.1f} at {top.depth}, {compared.mean(cells[-1]):.1f} at {cells[-1].depth}"
+        if not self.least <= top.depth <= self.most or top is cells[-1]:
             return NOT, here, f"peaks at {top.depth}"
-        return (HOLDS, here, "") if sag.sure else (WEAKER, here, _unsure(sag))
+        return (HOLDS, here, "") if sag.sure else (WEAKER, here, compared.unsure(sag))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,13 +161,13 @@ class Gap(_Named):
         """Paired by seed."""
         gaps = []
         for depth in (self.first, self.last):
-            (one,), (other,) = _matched(results, self.row, self.than, (depth,), -1)
+            (one,), (other,) = compared.matched(results, self.row, self.than, (depth,), -1)
             gaps.append({seed: one.top1[seed] - other.top1[seed] for seed in one.top1 if seed in other.top1})
         by = difference([gaps[1]], [gaps[0]])
         here = (
             f"{100 * fmean(gaps[0].values()):.1f} at {self.first}, {100 * fmean(gaps[1].values()):.1f} at {self.last}"
         )
-        return NOT if by.value <= 0 else HOLDS if by.sure else WEAKER, here, "" if by.sure else _unsure(by)
+        return NOT if by.value <= 0 else HOLDS if by.sure else WEAKER, here, "" if by.sure else compared.unsure(by)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,34 +180,44 @@ class Chance(_Named):
 
     def judge(self, results: Results) -> tuple[str, str, str]:
         """By the means."""
-        top = max(map(_mean, results.row(self.row)))
+        top = max(map(compared.mean, results.row(self.row)))
         return HOLDS if top <= self.most else NOT, f"up to {top:.1f}", ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Near(_Named):
-    """Two rows are within so many points of each other at every size."""
+    """Two rows are within so many points of each other at every size; `loses`: row loses no more, and may gain."""
 
     kind: ClassVar[str] = "near"
     row: str
     than: str
     within: float
+    loses: bool = False
     depths: tuple[int, ...] = ()
     epochs: int = -1
 
     def judge(self, results: Results) -> tuple[str, str, str]:
-        """By the means."""
-        one, other = _matched(results, self.row, self.than, self.depths, self.epochs)
-        most = max(abs(_mean(a) - _mean(b)) for a, b in zip(one, other, strict=True))
-        here = f"{_mean(one[0]):.1f} and {_mean(other[0]):.1f}; at most {most:.1f} apart"
-        return HOLDS if most <= self.within else NOT, here, ""
+        """At each size, and by the interval of the mean over the sizes."""
+        one, other = compared.matched(results, self.row, self.than, self.depths, self.epochs)
+        by = difference([cell.top1 for cell in one], [cell.top1 for cell in other])
+        apart = [compared.mean(a) - compared.mean(b) for a, b in zip(one, other, strict=True)]
+        far = [d < -self.within or (d > self.within and not self.loses) for d in apart]
+        here = f"{compared.mean(one[0]):.1f} and {compared.mean(other[0]):.1f}; {max(apart, key=abs):+.1f} at most"
+        if any(far):
+            return (
+                NOT,
+                here,
+                f"not at {', '.join(compared.size(cell, one) for cell, too in zip(one, far, strict=True) if too)}",
+            )
+        sure = by.lies_above(-self.within) and (self.loses or by.lies_below(self.within))
+        return (HOLDS, here, "") if sure else (WEAKER, here, compared.unsure(by))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sooner(_Named):
     """Row reaches in fewer epochs what than has after its last: `times` fewer, at every size both have.
 
-    Epochs count those of tuning alone. A row that never gets there has its own number of epochs, and fails.
+    Epochs count those of tuning alone. A pair of which row never gets there counts as 0 times.
     """
 
     kind: ClassVar[str] = "sooner"
@@ -209,24 +226,39 @@ class Sooner(_Named):
     times: float
 
     def judge(self, results: Results) -> tuple[str, str, str]:
-        """The smallest and the middle ratio over sizes and seeds."""
-        ratios, never = [], 0
-        for fast, slow in zip(*_matched(results, self.row, self.than, (), -1), strict=True):
+        """By the smallest ratio over sizes and seeds, and the median."""
+        ratios = []
+        for fast, slow in zip(*compared.matched(results, self.row, self.than, (), -1), strict=True):
             for seed in fast.curves.keys() & slow.curves.keys():
                 goal = slow.curves[seed][-1]
                 reached = next((i + 1 for i, v in enumerate(fast.curves[seed]) if v >= goal), None)
-                never += reached is None
                 ratios.append(0.0 if reached is None else len(slow.curves[seed]) / reached)
-        ratios.sort()
-        middle = ratios[len(ratios) // 2]
-        here = f"{middle:.1f} times in the middle, {ratios[0]:.1f} at least, of {len(ratios)} pairs"
+        middle, least, never = median(ratios), min(ratios), ratios.count(0.0)
+        here = f"of {len(ratios)} pairs the median {f'is {middle:.1f} times' if middle else 'never gets there'}"
+        here += f", the least {least:.1f}" if least else ""
         weak = f"{never} of {len(ratios)} never got there" if never else ""
-        if not weak and ratios[0] < self.times:
+        if not weak and least < self.times:
             weak = f"less than {self.times:g} times in some"
-        return NOT if middle <= 1 else WEAKER if weak else HOLDS, here, weak
+        return NOT if middle < self.times else WEAKER if weak else HOLDS, here, weak
 
 
-CLAIMS: dict[str, type[Any]] = {claim.kind: claim for claim in (Above, Same, Trend, Peak, Gap, Chance, Near, Sooner)}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Smaller(_Named):
+    """A learngene stores fewer values than others together."""
+
+    kind: ClassVar[str] = "smaller"
+    learngene: str
+    than: tuple[str, ...]
+
+    def judge(self, results: Results) -> tuple[str, str, str]:
+        """They store the same for every seed."""
+        own, *others = (compared.stored(results, name) for name in (self.learngene, *self.than))
+        return HOLDS if own < sum(others) else NOT, f"{own:,} to {sum(others):,}: {sum(others) / own:.1f} times", ""
+
+
+CLAIMS: dict[str, type[Any]] = {
+    claim.kind: claim for claim in (Above, Same, Trend, Peak, Gap, Chance, Near, Sooner, Smaller)
+}
 
 
 def parse(table: dict[str, Any]) -> Claim:
@@ -239,41 +271,18 @@ def parse(table: dict[str, Any]) -> Claim:
     return claim
 
 
+def check(claim: Claim, rows: Sequence[str]) -> None:
+    """UnknownName if it speaks of a row that is not one of these."""
+    for row in (getattr(claim, "row", rows[0]), getattr(claim, "than", rows[0])):
+        if isinstance(row, str) and row not in rows:
+            raise UnknownName(f"row of claim {claim.says!r}", row, rows)
+
+
 def verdict(claim: Claim, results: Results) -> Verdict:
     """Whether a claim holds."""
-    found, here, weak = claim.judge(results)
+    try:
+        found, here, weak = claim.judge(results)
+    except NotMeasured as missing:
+        return Verdict(claim.id, claim.says, UNMEASURED, "", claim.paper, str(missing))
     why = "; ".join(part for part in (weak, claim.because) if part)
     return Verdict(claim.id, claim.says, found, here, claim.paper, why)
-
-
-def _of(results: Results, row: str, depths: Sequence[int], epochs: int) -> list[Cell]:
-    """The cells of a row: at these depths, after the last epochs it has or so many."""
-    cells = results.row(row)
-    last = max(cell.epochs for cell in cells) if epochs < 0 else epochs
-    return [cell for cell in cells if cell.epochs == last and (not depths or cell.depth in depths)]
-
-
-def _matched(
-    results: Results, row: str, than: str, depths: Sequence[int], epochs: int
-) -> tuple[list[Cell], list[Cell]]:
-    """The cells of two rows at the sizes both have; of rows of one cell each, those."""
-    one, other = _of(results, row, depths, epochs), _of(results, than, depths, epochs)
-    if len(one) == len(other) == 1:
-        return one, other
-    sizes = {(cell.depth, cell.width): cell for cell in other}
-    both = [cell for cell in one if (cell.depth, cell.width) in sizes]
-    assert both, f"{row!r} and {than!r} share no size"
-    return both, [sizes[cell.depth, cell.width] for cell in both]
-
-
-def _mean(cell: Cell) -> float:
-    return 100 * fmean(cell.top1.values())
-
-
-def _size(cell: Cell, among: Sequence[Cell]) -> str:
-    one_width = len({other.width for other in among}) == 1
-    return str(cell.depth) if one_width else f"{cell.depth}x{cell.width}"
-
-
-def _unsure(by: Mean) -> str:
-    return "one seed" if by.interval is None else f"95 % interval {by.interval[0]:+.1f} to {by.interval[1]:+.1f}"

@@ -19,6 +19,8 @@ from learngenes.zoo import METHODS
 
 HERE = Path(__file__).parent
 
+Precision = Literal["float32", "bfloat16"]
+
 Shown = Literal["by depth", "by size", "rows", "curves"]
 """How a table is laid out: a line per depth or size and a column per row; a line per row; a line per row and epoch."""
 
@@ -83,12 +85,15 @@ class Setting:
     training: TrainingOptions
     ancestors: dict[str, AncestorOptions] = field(default_factory=dict)
     learngenes: dict[str, Learngene] = field(default_factory=dict)
-    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    precision: Precision = "bfloat16"
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One experiment. about, notes: Markdown before and after; claims: see claims.CLAIMS."""
+    """One experiment. about, notes: Markdown before and after; claims: see claims.CLAIMS.
+
+    evidence: whether the summary counts it; what only shows that everything runs does not.
+    """
 
     name: str
     title: str
@@ -99,6 +104,7 @@ class Table:
     about: str
     notes: str
     claims: tuple[dict[str, Any], ...]
+    evidence: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +121,7 @@ class _File:
     notes: str = ""
     learngenes: dict[str, Any] = field(default_factory=dict)
     claims: tuple[dict[str, Any], ...] = ()
+    evidence: bool = True
 
 
 def names(folder: Path = HERE) -> list[str]:
@@ -146,6 +153,7 @@ def load(name: str, *, folder: Path = HERE) -> Table:
         about=file.about.strip(),
         notes=file.notes.strip(),
         claims=file.claims,
+        evidence=file.evidence,
     )
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from statistics import fmean
+from typing import Any
 
 from experiments import claims
 from experiments.claims import Verdict
-from experiments.grid import Setting, Table
+from experiments.grid import Table
 from experiments.results import Cell, Results
 from experiments.statistics import Mean
+from experiments.tasks import Learn, Measure, Task, Teach, measures, with_needs
 
 
 def page(table: Table, results: Results) -> str:
@@ -38,8 +41,9 @@ def judged(table: Table, results: Results) -> list[Verdict]:
 def claims_legend() -> str:
     """How to read a verdict."""
     return (
-        "Holds: at every size compared, and over the seeds with 95 % confidence (paired by seed). Holds weaker: on the "
-        "whole, but not at every size or not surely. The number after ± is half of a 95 % interval."
+        "Holds: at every size compared, and over the seeds with 95 % confidence, paired by seed; what is counted, such "
+        "as epochs, has no interval. Holds weaker: on the whole, but not at every size or not surely. The number "
+        "after ± is half of a 95 % interval."
     )
 
 
@@ -50,20 +54,47 @@ def lines(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _method(table: Table, results: Results) -> str:
-    setting, n = table.setting, max((cell.n for cell in results.cells), default=0)
-    g = setting.geometry
-    return (
-        f"{setting.title}: a ViT of width {g.width} with {g.heads} heads, {g.image} px in patches of {g.patch}. "
-        f"{_recipe(setting)} Percent top-1 on the {n:,} test images, mean of seeds {', '.join(results.seeds)}."
-    )
+    """What was learned and measured, from the declaration."""
+    needed = with_needs(measures(table))
+    learned = [task for task in needed if isinstance(task, Learn)]
+    measured = [task for task in needed if isinstance(task, Measure)]
+    g = table.setting.geometry
+    sizes = sorted({(task.job.geometry.width, task.job.geometry.heads) for task in learned})
+    images = " or ".join(f"{n:,}" for n in sorted({cell.n for cell in results.cells}, reverse=True))
+    parts = [
+        f"{table.setting.title}: {g.image} px in patches of {g.patch}, ViTs learned at "
+        f"{_either(f'width {width} with {heads} heads' for width, heads in sizes)}.",
+        *(f"{what} {_either(recipes)}." for what, recipes in _recipes(needed).items()),
+        f"Arithmetic in {_either(sorted({task.precision for task in measured}))}.",
+        f"Percent top-1 on the {images} test images, mean of seeds {', '.join(results.seeds)}.",
+    ]
+    return " ".join(parts)
 
 
-def _recipe(setting: Setting) -> str:
-    t = setting.training
-    return (
-        f"Learned for {t.epochs} epochs of batches of {t.batch}, AdamW, learning rate {t.learning_rate:g}, cosine, "
-        f"{t.precision}; all networks of a seed by one recipe."
-    )
+def _recipes(needed: Sequence[Task]) -> dict[str, list[str]]:
+    """How what a table needs was trained, each recipe once."""
+    found: dict[str, dict[str, None]] = {}
+    for task in needed:
+        match task:
+            case Teach() if task.options.training is not None:
+                t = task.options.training
+                found.setdefault(f"Ancestor: {task.options.architecture},", {})[_recipe(t.epochs, asdict(t))] = None
+            case Learn() if task.job.training is not None:
+                t = task.job.training
+                found.setdefault("Learned for", {})[_recipe(t.epochs, asdict(t))] = None
+            case Measure() if task.epochs:
+                tuning = task.job(task.learn.name).tuning(task.epochs, width=task.width, fused_attention=False)
+                how = "Trained for" if task.row.recipe == "learning" else "Tuned for"
+                found.setdefault(how, {})[_recipe(task.epochs, asdict(tuning))] = None
+    return {what: list(recipes) for what, recipes in found.items()}
+
+
+def _recipe(epochs: float, training: dict[str, Any]) -> str:
+    return f"{epochs:g} epochs in batches of {training['batch']}, AdamW at {training['learning_rate']:g}, cosine"
+
+
+def _either(texts: Iterable[str]) -> str:
+    return " or ".join(texts)
 
 
 def _shown(table: Table, results: Results) -> list[str]:
@@ -167,8 +198,8 @@ def _learned(results: Results) -> str:
 
 def _provenance(table: Table, results: Results) -> str:
     made = [
-        f"{results.seconds / 3600:.1f} hours of one worker in all (of {results.workers} at a time), one thread each, "
-        f"{'; '.join(results.hardware)}; {'; '.join(results.versions)}; commit {', '.join(results.commits)}.",
+        f"{results.seconds / 3600:.1f} hours of one core or GPU in all, each {'; '.join(results.hardware)}; "
+        f"{'; '.join(results.versions)}; commit {', '.join(results.commits)}.",
         f"Every number is in [{table.name}.json]({table.name}.json), what was asked in "
         f"[experiments/tables/{table.name}.toml](../../../experiments/tables/{table.name}.toml). Command:",
         f"```\n{results.command}\n```",

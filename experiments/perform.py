@@ -15,7 +15,6 @@ from learngenes.catalog import Catalog
 from learngenes.evaluation import grid
 from learngenes.evaluation.cell import Bench, forget
 from learngenes.evaluation.grid import ImageFacts, Setting
-from learngenes.evaluation.job import EvaluationJob
 from learngenes.families import architectures
 from learngenes.fit_job import FitJob
 from learngenes.initialize import Request, initialize
@@ -55,6 +54,11 @@ class Desk:
         """What was learned so far."""
         return self.bench.catalog
 
+    def called(self, task: Learn) -> str:
+        """The learngene's name in the run's store: like a folder's, by the digest alone."""
+        ending = f"-{task.digest}"
+        return next((n for n in self.catalog.names() if n.endswith(ending)), f"{task.name}{ending}")
+
     def folder(self, task: Task) -> Path:
         """Checkpoints of a task: its digest decides which, its name is for people and may change."""
         tasks = self.run / "tasks"
@@ -92,16 +96,16 @@ def _teach(task: Teach, desk: Desk) -> dict[str, Any] | Stopped:
 
 
 def _learn(task: Learn, desk: Desk) -> dict[str, Any] | Stopped:
-    catalog = desk.catalog
-    if not catalog.versions(task.called):
-        job = replace(task.job, name=task.called, ancestor=_ancestor(task, desk))
+    catalog, name = desk.catalog, desk.called(task)
+    if not catalog.versions(name):
+        job = replace(task.job, name=name, ancestor=_ancestor(task, desk))
         learned = LEARNERS[job.method](job, run=desk.folder(task), data=desk.data, report=desk.report, stop=desk.stop)
         if isinstance(learned, Stopped):
             return learned
         # Methods that look at no images do not know how these are normalised.
         known = learned if job.data else replace(learned, input=learned.input or task.input)
         publish(job, known, catalog=catalog)
-    manifest = catalog.get(task.called)
+    manifest = catalog.get(name)
     values = sum(math.prod(tensor.shape) for tensor in manifest.weights.tensors.values())
     record = {key: manifest.training[key] for key in ("accuracy", "seconds", "steps") if key in manifest.training}
     return {"record": record | {"stored": values}}
@@ -117,7 +121,7 @@ def _ancestor(task: Learn, desk: Desk) -> AncestorOptions | None:
             return replace(taught.options, training=None, checkpoint=str(path))
         case Learn() as learned:
             catalog = desk.catalog
-            manifest = catalog.get(learned.called)
+            manifest = catalog.get(desk.called(learned))
             recipe = initialize(manifest, Request(seed=learned.seed))
             path = (desk.folder(learned) / "descendant.safetensors").absolute()
             part = desk.folder(task) / "ancestor.part"
@@ -129,7 +133,7 @@ def _ancestor(task: Learn, desk: Desk) -> AncestorOptions | None:
 
 def _fit(task: Fit, desk: Desk) -> dict[str, Any] | Stopped:
     catalog = desk.catalog
-    parent = catalog.get(task.learn.called)
+    parent = catalog.get(desk.called(task.learn))
     job = FitJob(parent.reference, task.depth, task.width, task.data, **task.options | {"seed": task.seed})
     learned = FITTERS[parent.method](
         job, parent, catalog.tensors(parent), run=desk.folder(task), data=desk.data, report=desk.report, stop=desk.stop
@@ -137,7 +141,6 @@ def _fit(task: Fit, desk: Desk) -> dict[str, Any] | Stopped:
     if isinstance(learned, Stopped):
         return learned
     assert isinstance(learned, Learned)
-    # A name of its own: the same size may be fitted in several ways.
     publish_fitted(job, parent, learned, catalog=_fitted(task, desk))
     return {"record": {key: learned.record[key] for key in ("seconds", "steps") if key in learned.record}}
 
@@ -146,8 +149,8 @@ def _fitted(task: Fit, desk: Desk) -> Catalog:
     """The parent and what was fitted by this task alone: the same size may be fitted in several ways."""
     store = LocalStore(desk.folder(task) / "store")
     catalog, whole = Catalog(store), desk.catalog
-    if not catalog.versions(task.learn.called):
-        manifest = whole.get(task.learn.called)
+    if not catalog.versions(desk.called(task.learn)):
+        manifest = whole.get(desk.called(task.learn))
         catalog.publish(manifest, [whole.open(manifest).view])
     return catalog
 
@@ -155,19 +158,8 @@ def _fitted(task: Fit, desk: Desk) -> Catalog:
 def _measure(task: Measure, desk: Desk) -> dict[str, Any] | Stopped:
     catalog = desk.catalog if task.fit is None else _fitted(task.fit, desk)
     bench = replace(desk.bench, catalog=catalog)
-    manifest = catalog.get(task.learn.called)
-    job = EvaluationJob(
-        learngene=manifest.reference,
-        test=task.test,
-        train=task.train if task.epochs else None,
-        depths=(task.depth,),
-        widths=(task.width,),
-        epochs=(task.epochs,),
-        seeds=(task.seed,),
-        precision=task.precision,  # type: ignore[arg-type]
-        training=task.training,
-        data=task.data,
-    )
+    manifest = catalog.get(desk.called(task.learn))
+    job = task.job(manifest.reference)
     test, train = (ImageFacts(s, len(bench.opened(s)), tuple(bench.opened(s).classes)) for s in (task.test, task.train))
     shared = Setting(test, train, desk.place.device.type, hardware(desk.place))
     request = Request(

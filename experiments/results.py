@@ -12,7 +12,6 @@ from experiments import tasks
 from experiments.grid import Table
 from experiments.runner import Run
 from experiments.tasks import Measure
-from learngenes.errors import InvalidValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +35,13 @@ class Cell:
 class Results:
     """Everything of a page. learned: accuracy, seconds, steps and stored values of every learngene and seed.
 
-    seconds: of all tasks, on one worker each; missing: what was not measured, and why.
+    seconds: of all tasks, one worker each; command: that makes the table from nothing; missing: what was not measured.
     """
 
     name: str
     cells: tuple[Cell, ...]
     learned: dict[str, dict[str, dict[str, Any]]]
     seconds: float
-    workers: int
     commits: tuple[str, ...]
     hardware: tuple[str, ...]
     versions: tuple[str, ...]
@@ -51,11 +49,8 @@ class Results:
     missing: tuple[str, ...]
 
     def row(self, name: str) -> list[Cell]:
-        """The cells of a row in the order they were declared; InvalidValue for a row that nothing was measured of."""
-        found = [cell for cell in self.cells if cell.row == name]
-        if not found:
-            raise InvalidValue(f"{self.name} has no row {name!r}; it has {', '.join(self.rows)}")
-        return found
+        """The cells of a row in the order they were declared, none of a row that nothing was measured of."""
+        return [cell for cell in self.cells if cell.row == name]
 
     @property
     def rows(self) -> list[str]:
@@ -68,7 +63,7 @@ class Results:
         return sorted({seed for cell in self.cells for seed in cell.top1}, key=int)
 
 
-def collect(table: Table, run: Run, *, workers: int) -> Results:
+def collect(table: Table, run: Run) -> Results:
     """The results of a table as far as the run directory has them."""
     wanted = list(tasks.measures(table))
     made: dict[tuple[str, int, int, int], list[tuple[Measure, dict[str, Any]]]] = {}
@@ -87,11 +82,10 @@ def collect(table: Table, run: Run, *, workers: int) -> Results:
         learned=_learned(table, run),
         # A training that was interrupted says itself how long it took in all.
         seconds=round(sum(max(o["took"], o.get("record", {}).get("seconds", 0.0)) for o in every), 1),
-        workers=workers,
         commits=_distinct(outcome["commit"] for outcome in every),
         hardware=_distinct(outcome["hardware"] for outcome in measured),
         versions=_distinct(", ".join(f"{k} {v}" for k, v in outcome["versions"].items()) for outcome in measured),
-        command=run.command,
+        command=f"python -m experiments run {table.name} --data {run.data.name}",
         missing=tuple(missing),
     )
 

@@ -25,6 +25,10 @@ _desk: Any = None
 _stopping: Any = None
 
 
+class TaskFailed(Exception):
+    """What a task ended with, in words: not every exception survives the way to another process."""
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """A run directory. data: where relative paths of images start; command, commit: for the record."""
@@ -96,7 +100,7 @@ def work(
                 for future in wait(busy, return_when=FIRST_COMPLETED).done:
                     task = busy.pop(future)
                     if (error := future.exception()) is not None:
-                        failed[task.digest] = f"{type(error).__name__}: {error}"
+                        failed[task.digest] = str(error) if isinstance(error, TaskFailed) else repr(error)
                         told(task, None)
                     else:
                         done.add(task.digest)
@@ -150,15 +154,18 @@ def _begin(run: Run, stopping: Any, indices: Any, parent: int) -> None:
     _desk = Desk.at(run.folder, run.data, report=lambda event: None, stop=stop, index=index)
 
 
-def _do(run: Run, task: Task) -> dict[str, Any] | None:
-    """In a worker: the outcome of a task, kept; None if it was stopped."""
+def _do(run: Run, task: Task) -> dict[str, Any]:
+    """In a worker: the outcome of a task, kept; TaskFailed says why not, InterruptedError that it was stopped."""
     from experiments.perform import perform
     from learngenes.job import Stopped
 
     with run.alone(task):
         if (found := run.outcome(task)) is not None:
             return found
-        made = None if _stopping() else perform(task, _desk)
+        try:
+            made = None if _stopping() else perform(task, _desk)
+        except Exception as error:
+            raise TaskFailed(f"{type(error).__name__}: {error}") from None
         if made is None or isinstance(made, Stopped):
             raise InterruptedError(f"{task.name} was stopped; the same command goes on with it")
         outcome = {

@@ -13,21 +13,30 @@ BySeed = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """Over seeds, in percent or points; interval: Student's, None of one seed."""
+    """Over seeds, in percent or points; interval: Student's, None of one seed; each: what every seed has."""
 
     value: float
     interval: Interval | None
+    each: tuple[float, ...]
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Mean:
         """Of shares (0..1)."""
         percent = [100 * value for value in values]
-        return cls(fmean(percent), student(percent) if len(percent) > 1 else None)
+        return cls(fmean(percent), student(percent) if len(percent) > 1 else None, tuple(percent))
 
     @property
     def sure(self) -> bool:
         """Above zero with 95 % confidence; of one seed nothing is sure."""
-        return self.interval is not None and self.interval[0] > 0
+        return self.lies_above(0.0)
+
+    def lies_above(self, least: float) -> bool:
+        """All of the interval."""
+        return self.interval is not None and self.interval[0] > least
+
+    def lies_below(self, most: float) -> bool:
+        """All of the interval."""
+        return self.interval is not None and self.interval[1] < most
 
     def __str__(self) -> str:
         if self.interval is None:

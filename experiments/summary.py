@@ -5,31 +5,37 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from experiments.claims import HOLDS, NOT, UNMEASURED, WEAKER
 from experiments.grid import Table
 from experiments.page import claims_legend, judged, lines
 from experiments.results import Results
 
+_SAID = {HOLDS: "hold", WEAKER: "hold weaker", NOT: "do not hold", UNMEASURED: "are not measured"}
 
-def summary(found: Sequence[tuple[Table, Results]]) -> str:
-    """The page, from the tables that were measured."""
+
+def summary(found: Sequence[tuple[Table, Results]], unmeasured: Sequence[Table]) -> str:
+    """The page, from the tables that were measured and those that were only declared."""
     verdicts = [(table, one) for table, results in found for one in judged(table, results)]
     counts = Counter(one.verdict for _, one in verdicts)
-    counted = ", ".join(f"{n} {'hold' if v == 'holds' else v.replace('holds', 'hold')}" for v, n in counts.items())
+    counted = ", ".join(f"{counts[verdict]} {said}" for verdict, said in _SAID.items() if counts[verdict])
     parts = [
         "# Evidence",
         "The papers' tables at small scale, by the code that learns and serves: learngene, recipe, descendant. Made by "
         "`python -m experiments`; what is declared stands in experiments/tables, every number in the JSON beside its "
         "page.",
         lines(
-            ["table", "seeds", "hours of one worker"],
+            ["table", "seeds", "hours of one core or GPU"],
             [
                 [f"[{table.title}]({table.name}.md)", ", ".join(results.seeds), f"{results.seconds / 3600:.1f}"]
                 for table, results in found
             ],
         ),
+        "What several tables need counts in the hours of each."
+        + (f" Declared and not measured: {', '.join(table.title for table in unmeasured)}." if unmeasured else ""),
         "## Verdicts",
-        f"{len(verdicts)} claims: {counted.replace('does not hold', 'do not hold')}. O: what the papers report; B: "
-        "what we tried to do better. What failed before it came to a table stands in [the log](../../log.md).",
+        f"{len(verdicts)} claims: {counted}. O: what the papers report, and "
+        "controls of ours where the paper's column says so; B: what we tried to do better. What failed before it came "
+        "to a table stands in [the log](../../log.md).",
         lines(
             ["", "claim", "verdict", "here", "the paper", "table"],
             [

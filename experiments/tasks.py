@@ -1,7 +1,8 @@
 """A table as tasks: what has to be taught, learned, fitted and measured, each known by a digest of all that decides it.
 
 A digest covers the declaration down to the ancestor and the seed, so tables share what they have in common and a
-result is found again by whoever declares the same. It does not cover the code: raise FORMAT when that changes meaning.
+result is found again by whoever declares the same. It covers neither the code and its defaults, for which FORMAT is
+raised when they change meaning, nor the images, which a run directory knows by their bytes, nor the device.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from experiments.grid import Learngene, Row, Setting, Table
+from experiments.grid import Learngene, Precision, Row, Setting, Table
 from learngenes import config
+from learngenes.evaluation.job import EvaluationJob
 from learngenes.families.vit import Geometry
 from learngenes.job import LearnJob, identity
 from learngenes.job_options import AncestorOptions, DataOptions, Input, TrainingOptions
@@ -82,11 +84,6 @@ class Learn:
         """Of the key."""
         return digest(self.key)
 
-    @property
-    def called(self) -> str:
-        """Its name in the run's store."""
-        return f"{self.name}-{self.digest}"
-
 
 @dataclass(frozen=True)
 class Fit:
@@ -106,7 +103,8 @@ class Fit:
     @property
     def name(self) -> str:
         """For people."""
-        return f"{self.learn.name} {self.depth}x{self.width} fitted"
+        chosen = "".join(f", {key} {value}" for key, value in self.options.get("options", {}).items())
+        return f"{self.learn.name} {self.depth}x{self.width} fitted{chosen}"
 
     @property
     def seed(self) -> int:
@@ -139,7 +137,7 @@ class Measure:
     test: str
     training: dict[str, Any]
     data: dict[str, Any]
-    precision: str
+    precision: Precision
 
     @property
     def needs(self) -> tuple[Task, ...]:
@@ -156,6 +154,21 @@ class Measure:
     def seed(self) -> int:
         """Of the learngene, the drawing and the tuning."""
         return self.learn.seed
+
+    def job(self, learngene: str) -> EvaluationJob:
+        """The evaluation of this one number. learngene: the reference it has in the run's store."""
+        return EvaluationJob(
+            learngene=learngene,
+            test=self.test,
+            train=self.train if self.epochs else None,
+            depths=(self.depth,),
+            widths=(self.width,),
+            epochs=(self.epochs,),
+            seeds=(self.seed,),
+            precision=self.precision,
+            training=self.training,
+            data=self.data,
+        )
 
     @property
     def key(self) -> dict[str, Any]:

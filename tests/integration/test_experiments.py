@@ -51,17 +51,22 @@ def declared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for old, new in (("depth = 6", "depth = 3"), ("width = 48", "width = 24"), ("epochs = 6", "epochs = 2")):
         small = small.replace(old, new)
     small = small.replace("[1, 1, 1, 1, 1, 1]", "[1, 1, 1]").replace("[2, 2, 2]", "[1, 2]")
-    for name, text in (("settings/small.toml", small), ("tables/made.toml", TABLE)):
-        (folder / name).parent.mkdir()
+    broken = TABLE.replace('keep = "first"', 'keep = "last"')
+    for name, text in (("settings/small.toml", small), ("tables/made.toml", TABLE), ("tables/broken.toml", broken)):
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
     return folder
 
 
-def test_a_table_runs_from_nothing_and_is_not_run_again(
+def test_a_table_runs_from_nothing_beside_one_that_fails_and_is_not_run_again(
     declared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["run", "made", "--declared", str(declared), "--run", str(tmp_path / "run"), "--pages", str(tmp_path / "p")]
-    assert main([*words, "--workers", "1"]) == 0
+    words = ["--declared", str(declared), "--run", str(tmp_path / "run"), "--pages", str(tmp_path / "p")]
+    assert main(["run", "broken", "made", *words, "--workers", "1"]) == 1
+    assert "first N 2x24: UnknownName: unknown the options of selection: keep 'last'" in capsys.readouterr().err
+    page = (tmp_path / "p" / "broken.md").read_text()
+    assert "| O1 | SWS > first N | **not measured** |  | not published | first N is not there |" in page
+    assert "Not measured: 2, such as first N 2x24, seed 0." in page
     table = json.loads((tmp_path / "p" / "made.json").read_text())
     values = {(c["row"], c["depth"]): c for c in table["cells"]}
     assert values.keys() == {("SWS", 2), ("SWS", 3), ("first N", 2), ("first N", 3), ("trained", 2)}
@@ -72,8 +77,7 @@ def test_a_table_runs_from_nothing_and_is_not_run_again(
     assert "| O1 | SWS > first N | **" in page
     assert str(tmp_path) not in page
     written = {path: path.stat().st_mtime_ns for path in (tmp_path / "run" / "outcomes").iterdir()}
-    capsys.readouterr()
-    assert main([*words, "--workers", "1"]) == 0
+    assert main(["run", "made", *words, "--workers", "1"]) == 0
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run" / "outcomes").iterdir()} == written
     assert "seed" not in capsys.readouterr().out
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from scipy import stats
 
-from experiments import claims, figures, grid, tasks
+from experiments import claims, figures, grid, images, tasks
 from experiments.page import page
 from experiments.results import Cell, Results, read, write
 from experiments.statistics import difference
 from learngenes.errors import InvalidValue, UnknownName
+from learngenes.fit_job import FitJob
 from learngenes.zoo import METHODS
 
 
@@ -24,7 +25,7 @@ def results(**rows: dict[int, list[float]]) -> Results:
         for row, by_depth in rows.items()
         for depth, values in by_depth.items()
     ]
-    return Results("made", tuple(cells), {}, 1.0, 1, ("c",), ("h",), ("v",), "command", ())
+    return Results("made", tuple(cells), {}, 1.0, ("c",), ("h",), ("v",), "command", ())
 
 
 def judged(found: Results, **claim: Any) -> claims.Verdict:
@@ -53,8 +54,9 @@ def test_every_table_that_is_declared_can_be_planned_and_its_claims_name_its_row
             made.curves[str(task.seed)] = [0.5] * task.epochs
     found = replace(results(), cells=tuple(cells.values()))
     for claim in map(claims.parse, table.claims):
-        assert claims.verdict(claim, found).verdict in (claims.HOLDS, claims.WEAKER, claims.NOT)
-        assert claim.row in rows  # type: ignore[attr-defined]
+        claims.check(claim, [row.name for row in table.rows])
+        judged = claims.verdict(claim, found).verdict
+        assert (judged == claims.UNMEASURED) == isinstance(claim, claims.Smaller)  # nothing was learned here
     assert page(table, found).startswith(f"# {table.title}")
     assert figures.svg(table, found).startswith(b"<?xml")
 
@@ -83,6 +85,27 @@ def test_whatever_decides_a_result_changes_the_digest_and_a_name_does_not() -> N
     assert len({first.digest, *(other.digest for other in others)}) == 6
     renamed = replace(learn, name="other", job=replace(learn.job, name="other"))
     assert replace(first, learn=renamed, row=replace(first.row, name="else")).digest == first.digest
+
+
+def test_defaults_that_digests_leave_out_are_those_of_this_format() -> None:
+    first = next(tasks.measures(grid.load("t1")))
+    fit = asdict(FitJob("any", 1, 1, first.learn.job.data)) | {"data": None}  # type: ignore[arg-type]
+    tuning = asdict(replace(first, epochs=1, training={}).job("any").tuning(1, width=96, fused_attention=False))
+    pinned = tasks.digest({"fit": fit, "tuning": tuning})
+    assert pinned == "e33b291cec2a19f8", "these defaults decide outcomes: raise tasks.FORMAT, then pin them"
+
+
+def test_other_images_under_a_known_name_are_refused(tmp_path: Path) -> None:
+    planned = [replace(task, test="parquet:b.parquet[:5]") for task in tasks.measures(grid.load("smoke"))]
+    assert images.sources(tasks.with_needs(iter(planned))) == {"digits:train", "digits:test", "parquet:b.parquet"}
+    for name, content in (("one", b"1"), ("other", b"2")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "b.parquet").write_bytes(content)
+    named = ["digits:test", "parquet:b.parquet", "parquet:absent.parquet"]
+    for _ in range(2):
+        images.remember(tmp_path / "run", named, data=tmp_path / "one")
+    with pytest.raises(InvalidValue, match=r"parquet:b\.parquet has sha256 d4735e3a265e .* measured on 6b86b273ff34"):
+        images.remember(tmp_path / "run", named, data=tmp_path / "other")
 
 
 def test_an_unknown_table_learngene_ancestor_or_claim_is_named(tmp_path: Path) -> None:
@@ -125,6 +148,13 @@ def test_above_holds_weakens_or_does_not() -> None:
     partly = judged(found, kind="above", row="a", than="d", because="d is deep")
     assert (partly.verdict, partly.why) == (claims.WEAKER, "not at 7; d is deep")
     assert judged(found, kind="above", row="a", than="d", depths=[6]).here.startswith("61.0 to 51.0; by 10.0")
+    fewer = judged(found, kind="above", row="a", than="b", depths=[6, 7, 8])
+    assert (fewer.verdict, fewer.why) == (claims.UNMEASURED, "a is not there at 8")
+    assert judged(found, kind="above", row="a", than="e").why == "e is not there"
+    lacks = replace(
+        found, cells=tuple(replace(c, top1=c.top1 | {"3": 0.0}) if c.row == "b" else c for c in found.cells)
+    )
+    assert judged(lacks, kind="above", row="a", than="b") == judged(found, kind="above", row="a", than="b")
     single = replace(found, cells=tuple(replace(c, top1={"0": c.top1["0"]}) for c in found.cells))
     assert judged(single, kind="above", row="a", than="b").why == "one seed"
 
@@ -134,6 +164,7 @@ def test_same_trend_peak_gap_chance_and_near() -> None:
         up={6: [50, 51, 52], 7: [60, 61, 62], 8: [70, 71, 73]},
         dip={6: [50, 51, 52], 7: [40, 41, 42], 8: [70, 71, 73]},
         top={6: [50, 51, 52], 7: [60, 61, 62], 8: [55, 56, 57.5]},
+        wide={6: [49, 51, 53], 7: [60, 61, 62]},
     )
     assert judged(found, kind="trend", row="up", direction="up").verdict == claims.HOLDS
     assert judged(found, kind="trend", row="up", direction="down").verdict == claims.NOT
@@ -146,8 +177,22 @@ def test_same_trend_peak_gap_chance_and_near() -> None:
     assert judged(found, kind="gap", row="up", than="top", first=8, last=7).verdict == claims.NOT
     assert judged(found, kind="chance", row="top", most=61).verdict == claims.HOLDS
     assert judged(found, kind="chance", row="up", most=61).verdict == claims.NOT
+    assert judged(found, kind="peak", row="up", least=6, most=8).verdict == claims.NOT
     assert judged(found, kind="near", row="up", than="top", within=1, depths=[6, 7]).verdict == claims.HOLDS
-    assert judged(found, kind="near", row="up", than="top", within=1).verdict == claims.NOT
+    assert judged(found, kind="near", row="wide", than="top", within=1, depths=[6]).verdict == claims.WEAKER
+    assert judged(found, kind="near", row="up", than="top", within=1).why == "not at 8"
+    assert judged(found, kind="near", row="up", than="top", within=1, loses=True).verdict == claims.HOLDS
+    assert judged(found, kind="near", row="top", than="up", within=1, loses=True).verdict == claims.NOT
+
+
+def test_a_learngene_stores_less_than_others_together() -> None:
+    found = replace(
+        results(), learned={"one": {"0": {"stored": 10}}, "a": {"0": {"stored": 8}}, "b": {"0": {"stored": 7}}}
+    )
+    smaller = judged(found, kind="smaller", learngene="one", than=["a", "b"])
+    assert (smaller.verdict, smaller.here) == (claims.HOLDS, "10 to 15: 1.5 times")
+    assert judged(found, kind="smaller", learngene="one", than=["a"]).verdict == claims.NOT
+    assert judged(found, kind="smaller", learngene="one", than=["c"]).why == "c is not there"
 
 
 def test_sooner_counts_the_epochs_to_what_the_other_ends_with() -> None:
@@ -155,8 +200,10 @@ def test_sooner_counts_the_epochs_to_what_the_other_ends_with() -> None:
     slow = Cell("slow", 6, 96, 6, 1, 100, {"0": 0.8, "1": 0.8}, {k: [0.1, 0.2, 0.3, 0.4, 0.5, 0.8] for k in "01"})
     found = replace(results(), cells=(fast, slow))
     verdict = judged(found, kind="sooner", row="fast", than="slow", times=3)
-    assert (verdict.verdict, verdict.here) == (claims.HOLDS, "3.0 times in the middle, 3.0 at least, of 2 pairs")
-    assert judged(found, kind="sooner", row="fast", than="slow", times=4).verdict == claims.WEAKER
+    assert (verdict.verdict, verdict.here) == (claims.HOLDS, "of 2 pairs the median is 3.0 times, the least 3.0")
+    assert judged(found, kind="sooner", row="fast", than="slow", times=4).verdict == claims.NOT
+    once = replace(found, cells=(replace(fast, curves={"0": [0.9], "1": [0.5, 0.6, 0.9]}), slow))
+    assert judged(once, kind="sooner", row="fast", than="slow", times=4).verdict == claims.WEAKER
     never = replace(found, cells=(replace(fast, curves={"0": [0.1], "1": [0.2]}), slow))
     assert judged(never, kind="sooner", row="fast", than="slow", times=1).why == "2 of 2 never got there"
 
