@@ -90,7 +90,7 @@ def _recipes(needed: Sequence[Task]) -> dict[str, list[str]]:
 
 
 def _recipe(epochs: float, training: dict[str, Any]) -> str:
-    return f"{epochs:g} epochs in batches of {training['batch']}, AdamW at {training['learning_rate']:g}, cosine"
+    return f"{epochs:g} epochs in batches of {training['batch']} (AdamW, cosine from {training['learning_rate']:g})"
 
 
 def _either(texts: Iterable[str]) -> str:
