@@ -35,9 +35,10 @@ fix: $(VENV)/.ready  ## format, mend what can be mended, make the generated docs
 	$(BIN)/ruff format .
 	$(BIN)/python docs/generate.py
 
-# A file's tests share a process, with the servers they start; files go by name, which puts the long ones first.
+# A file's tests share a process, with the servers they start; files go by name, which puts the long ones first. They start
+# some hundred processes, which would each compile our modules anew where nothing may be written beside them.
 test: $(VENV)/.ready $(CLIENTS)  ## every test, in two processes (WORKERS=4: in four)
-	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
+	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
 serve: $(VENV)/.serves  ## run the service (no torch needed) and print a command to paste
 	@$(BIN)/python -m learngenes_service
