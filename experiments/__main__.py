@@ -83,6 +83,8 @@ def _run(chosen: argparse.Namespace) -> int:
     for table in tables:
         for claim in table.claims:
             claims.check(claims.parse(claim), [row.name for row in table.rows])
+    for path in chosen.pages.glob("*.json"):
+        results.read(path)  # what can't be read is said now, and not when the first table is whole
     command = f"python -m experiments run {' '.join(chosen.tables)} --data {chosen.data.name}"
     run = runner.Run(chosen.run, chosen.data, command, runner.commit())
     todo = tasks.with_needs(measure for table in tables for measure in tasks.measures(table))

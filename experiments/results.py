@@ -12,6 +12,7 @@ from experiments import tasks
 from experiments.grid import Table
 from experiments.runner import Run
 from experiments.tasks import Measure
+from learngenes.errors import InvalidValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +126,13 @@ def write(results: Results, path: Path) -> None:
 
 
 def read(path: Path) -> Results:
-    """Inverse of write."""
+    """Inverse of write; InvalidValue for JSON of another version."""
     table = json.loads(path.read_text("utf-8"))
-    lists = {key: tuple(table[key]) for key in ("commits", "hardware", "versions", "missing")}
-    return Results(**table | lists | {"cells": tuple(Cell(**cell) for cell in table["cells"])})
+    try:
+        lists = {key: tuple(table[key]) for key in ("commits", "hardware", "versions", "missing")}
+        return Results(**table | lists | {"cells": tuple(Cell(**cell) for cell in table["cells"])})
+    except (TypeError, KeyError) as error:
+        raise InvalidValue(f"{path} is not as this version writes it ({error}); delete it, and run its table") from None
 
 
 def _distinct(texts: Iterable[str]) -> tuple[str, ...]:

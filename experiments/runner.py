@@ -105,8 +105,8 @@ def work(
                     else:
                         done.add(task.digest)
                         told(task, future.result())
-        except KeyboardInterrupt:
-            stopping.set()
+        except BaseException:
+            stopping.set()  # else leaving the pool waits for trainings that nobody wants
             raise
     return failed
 

@@ -212,3 +212,6 @@ def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
     found = replace(results(a={6: [60, 61]}), learned={"sws": {"0": {"accuracy": 0.5}}})
     write(found, tmp_path / "a.json")
     assert read(tmp_path / "a.json") == found
+    (tmp_path / "a.json").write_text((tmp_path / "a.json").read_text().replace('"seconds"', '"hours"'))
+    with pytest.raises(InvalidValue, match=r"a\.json is not as this version writes it .*; delete it"):
+        read(tmp_path / "a.json")
