@@ -31,6 +31,9 @@ LEASE_SECONDS = 65
 class ZooWorker(Worker):
     """A worker of all queues, the short one first."""
 
+    max_connection_wait_time = 5.0
+    """Seconds between looks for a Redis that is away; rq waits up to a minute, long after it is back."""
+
     def __init__(self, connection: Redis, *, name: str, lease_seconds: int = LEASE_SECONDS) -> None:
         super().__init__(
             list(NAMES),
