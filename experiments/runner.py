@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.tasks import Task
+from learngenes.training.processes import end_with_starter, forked
 
 _desk: Any = None
 """Of a worker process."""
@@ -77,7 +77,7 @@ def work(
     done = {task.digest for task in tasks if run.outcome(task) is not None}
     left = [task for task in tasks if task.digest not in done]
     failed: dict[str, str] = {}
-    context = multiprocessing.get_context("spawn")
+    context = forked()
     stopping = context.Event()
     indices = context.SimpleQueue()
     for index in range(workers):
@@ -85,7 +85,7 @@ def work(
     busy: dict[Future[dict[str, Any] | None], Task] = {}
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # either way trainings are saved before this ends
     with ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_begin, initargs=(run, stopping, indices, os.getpid())
+        workers, mp_context=context, initializer=_begin, initargs=(run, stopping, indices)
     ) as pool:
         try:
             while left or busy:
@@ -134,24 +134,20 @@ def workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _begin(run: Run, stopping: Any, indices: Any, parent: int) -> None:
+def _begin(run: Run, stopping: Any, indices: Any) -> None:
     """A worker's desk: one thread on a CPU, or a GPU of its own."""
     global _desk, _stopping
     import torch
 
     from experiments.perform import Desk
-    from learngenes import guard
 
-    guard.die_with_parent()
+    end_with_starter()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is asked, and asks us
     index = indices.get()
     torch.set_num_threads(1)
 
-    def stop() -> bool:
-        return bool(stopping.is_set()) or os.getppid() != parent
-
-    _stopping = stop
-    _desk = Desk.at(run.folder, run.data, report=lambda event: None, stop=stop, index=index)
+    _stopping = stopping.is_set
+    _desk = Desk.at(run.folder, run.data, report=lambda event: None, stop=stopping.is_set, index=index)
 
 
 def _do(run: Run, task: Task) -> dict[str, Any]:

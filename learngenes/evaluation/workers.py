@@ -1,16 +1,13 @@
 """One process per core or GPU, each measuring one cell at a time; one that dies takes its cell with it and no other.
 
-A worker ends with the run that started it (guard), where the kernel can do that; elsewhere it stops at its next step.
-It holds a lock on its cell's file, so a run started meanwhile finds either the result or a checkpoint that nobody
-writes to any more.
+A worker ends with the run that started it. It holds a lock on its cell's file, so a run started meanwhile finds either
+the result or a checkpoint that nobody writes to any more.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
-import multiprocessing
-import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +18,6 @@ from typing import Any
 
 import torch
 
-from learngenes import guard
 from learngenes.catalog import Catalog, starter
 from learngenes.evaluation import grid
 from learngenes.evaluation.cell import Bench, forget
@@ -29,6 +25,7 @@ from learngenes.evaluation.grid import Cell
 from learngenes.job import Report, Stopped
 from learngenes.store.opened import open_store
 from learngenes.training.device import Place, by_itself
+from learngenes.training.processes import end_with_starter, forked
 
 LEAVING_SECONDS = 60
 """How long a worker may take to end once it has nothing to do."""
@@ -75,7 +72,7 @@ def work(
 
     Returns why cells failed, by name, and whether `stop()` ended the work before all were done.
     """
-    context = multiprocessing.get_context("spawn")
+    context = forked()
     stopping = context.Event()
     left, failures = list(cells), dict[str, str]()
     idle = list(range(min(workers, len(left))))
@@ -130,7 +127,7 @@ class _Worker:
     def start(cls, context: Any, desk: Desk, stopping: Any, cell: Cell) -> _Worker:
         """A new process; it has to be given the cell yet."""
         ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, desk, stopping, os.getpid()))
+        process = context.Process(target=_serve, args=(theirs, desk, stopping))
         process.start()
         theirs.close()  # so that its end closes with the process
         return cls(process, ours, desk.index, cell)
@@ -172,27 +169,24 @@ def _settle(
         report({"event": "failed", "cell": cell.name, "reason": what})
 
 
-def _serve(connection: Connection, desk: Desk, stopping: Any, parent: int) -> None:
+def _serve(connection: Connection, desk: Desk, stopping: Any) -> None:
     """The life of a worker: cells come in, results go to their files, and word of them back."""
-    guard.die_with_parent()
+    end_with_starter()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is asked, and asks us
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     bench = desk.bench()
 
-    def stop() -> bool:
-        return stopping.is_set() or os.getppid() != parent
-
     def report(event: dict[str, Any]) -> None:
-        with contextlib.suppress(OSError):  # nobody listens any more: stop() knows
+        with contextlib.suppress(OSError):  # nobody listens any more: it is about to be killed
             connection.send(("tuning", event))
 
-    while not stop():
+    while not stopping.is_set():
         try:
             cell = connection.recv()
         except EOFError:
             return
         try:
-            answer = _measure(bench, cell, report, stop)
+            answer = _measure(bench, cell, report, stopping.is_set)
         except Exception as error:
             answer = "failed", f"{type(error).__name__}: {error}"
         with contextlib.suppress(OSError):

@@ -31,7 +31,7 @@ padding = 1
 flip = 0.0
 """
 CELLS = ["--depths", "1,2", "--widths", "16,32", "--epochs", "0,1", "--seeds", "0,1"]
-LONG = ["--depths", "1", "--epochs", "0,6"]
+LONG = ["--depths", "1", "--epochs", "0,3"]
 """An untuned cell and a tuned one, of which every step writes a checkpoint."""
 
 pytestmark = pytest.mark.slow
