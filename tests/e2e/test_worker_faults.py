@@ -76,18 +76,19 @@ def test_a_job_that_ends_while_redis_is_away_has_ended(scene: Scene) -> None:
 
 
 @pytest.mark.slow
-def test_another_machine_goes_on_from_the_bucket_and_all_ranks_end_with_their_job(start: Start, tmp_path: Path) -> None:
+def test_all_ranks_of_a_job_stop_and_another_machine_goes_on_from_the_bucket(start: Start, tmp_path: Path) -> None:
     with bucket.serving() as server, start_redis(tmp_path / "redis") as redis:
         settings = {**server.environment, "LEARNGENES_STORE": server.new(), "LEARNGENES_ANONYMOUS": "train"}
         here, there = tmp_path / "here", tmp_path / "there"
         with (
             start(tmp_path, settings=settings | {"LEARNGENES_REDIS_URL": redis.url}) as service,
-            workers(here, redis.url, **settings) as first,
-            workers(there, redis.url, **settings, LEARNGENES_RANKS="2") as second,
+            workers(here, redis.url, **settings, LEARNGENES_RANKS="2") as first,
+            workers(there, redis.url, **settings) as second,
         ):
             one, two = (Scene(service.url, crew.data, redis, crew) for crew in (first, second))
             leaving = one.hire()
             id = one.endless()
+            assert len(one.trainers(id)) >= 3
             assert leaving.stop() == 0
             assert one.trainers(id) == []
             assert one.events(id)[-1]["event"] == "handed-back"
@@ -95,7 +96,6 @@ def test_another_machine_goes_on_from_the_bucket_and_all_ranks_end_with_their_jo
             two.learning(id, attempt=2)
             kept, begun = faults.resumed_from(two.events(id), 2)
             assert begun >= kept > 0
-            assert len(two.trainers(id)) >= 3
             faults.cancelled(two, id)
 
 
