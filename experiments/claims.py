@@ -35,6 +35,11 @@ class Verdict:
     paper: str
     why: str
 
+    @property
+    def undecided(self) -> bool:
+        """Whether the seeds can't tell what was measured from no difference, or from the limit."""
+        return compared.UNSURE in self.why
+
 
 class Claim(Protocol):
     """One sentence that measurements can refute. because: our explanation, where there is one."""

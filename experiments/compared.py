@@ -9,6 +9,9 @@ from statistics import fmean
 from experiments.results import Cell, Results
 from experiments.statistics import Mean
 
+UNSURE = "95 % interval"
+"""What a reason begins with that says: the seeds can't tell."""
+
 
 class NotMeasured(Exception):
     """A claim about what is not there; says what is missing."""
@@ -70,4 +73,4 @@ def unsure(by: Mean) -> str:
     if by.interval is None:
         return "one seed"
     each = ", ".join(f"{value:+.1f}" for value in by.each)
-    return f"95 % interval {by.interval[0]:+.1f} to {by.interval[1]:+.1f}, by seed {each}"
+    return f"{UNSURE} {by.interval[0]:+.1f} to {by.interval[1]:+.1f}, by seed {each}"

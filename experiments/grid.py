@@ -92,7 +92,8 @@ class Setting:
 class Table:
     """One experiment. about, notes: Markdown before and after; claims: see claims.CLAIMS.
 
-    evidence: whether the summary counts it; what only shows that everything runs does not.
+    evidence: whether the summary counts it; what only shows that everything runs does not. needs: a machine that it
+    was declared for.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Table:
     notes: str
     claims: tuple[dict[str, Any], ...]
     evidence: bool
+    needs: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,7 @@ class _File:
     learngenes: dict[str, Any] = field(default_factory=dict)
     claims: tuple[dict[str, Any], ...] = ()
     evidence: bool = True
+    needs: str = ""
 
 
 def names(folder: Path = HERE) -> list[str]:
@@ -154,6 +157,7 @@ def load(name: str, *, folder: Path = HERE) -> Table:
         notes=file.notes.strip(),
         claims=file.claims,
         evidence=file.evidence,
+        needs=file.needs,
     )
 
 

@@ -27,7 +27,7 @@ def page(table: Table, results: Results) -> str:
         *([_beside(table, results)] if any(row.paper for row in table.rows) else []),
         *(["## Verdicts", _verdicts(verdicts), claims_legend()] if verdicts else []),
         *([table.notes] if table.notes else []),
-        *([_learned(results)] if any(results.learned.values()) else []),
+        *([_learned(table, results)] if any(results.learned.values()) else []),
         _provenance(table, results),
     ]
     return "\n\n".join(parts) + "\n"
@@ -42,8 +42,8 @@ def claims_legend() -> str:
     """How to read a verdict."""
     return (
         "Holds: at every size compared, and over the seeds with 95 % confidence, paired by seed; what is counted, such "
-        "as epochs, has no interval. Holds weaker: on the whole, but not at every size or not surely. The number "
-        "after ± is half of a 95 % interval."
+        "as epochs, has no interval. Holds weaker: on the whole, but not at every size or not surely. Of two figures "
+        "the first is that of the row named first; the number after ± is half of a 95 % interval."
     )
 
 
@@ -90,7 +90,8 @@ def _recipes(needed: Sequence[Task]) -> dict[str, list[str]]:
 
 
 def _recipe(epochs: float, training: dict[str, Any]) -> str:
-    return f"{epochs:g} epochs in batches of {training['batch']} (AdamW, cosine from {training['learning_rate']:g})"
+    how = f"in batches of {training['batch']} (AdamW, cosine from {training['learning_rate']:g})"
+    return f"{epochs:g} {'epoch' if epochs == 1 else 'epochs'} {how}"
 
 
 def _either(texts: Iterable[str]) -> str:
@@ -102,7 +103,7 @@ def _shown(table: Table, results: Results) -> list[str]:
         case "by depth" | "by size":
             return [_by_size(results, by_depth=table.shown == "by depth")]
         case "rows":
-            return [_rows(results)]
+            return [_rows(table, results)]
         case "curves":
             return [_curves(results)]
 
@@ -123,17 +124,19 @@ def _by_size(results: Results, *, by_depth: bool) -> str:
     return lines(["depth" if by_depth else "depth x width", *heads], body)
 
 
-def _rows(results: Results) -> str:
+def _rows(table: Table, results: Results) -> str:
     several = len(_epochs(results)) > 1
+    learned = {row.name: results.learned.get(row.learngene, {}).values() for row in table.rows}
     body = []
     for row in results.rows:
         for cell in results.row(row):
             body.append(
-                [row, f"{cell.depth} x {cell.width}", f"{cell.params:,}"]
+                [row, f"{cell.depth} x {cell.width}", f"{cell.params:,}", _stored(learned[row])]
                 + ([str(cell.epochs)] if several else [])
                 + [str(_value(cell))]
             )
-    return lines(["", "depth x width", "parameters", *(["epochs"] if several else []), "top-1"], body)
+    heads = ["", "depth x width", "parameters", "stored values", *(["epochs after"] if several else []), "top-1"]
+    return lines(heads, body)
 
 
 def _curves(results: Results) -> str:
@@ -178,28 +181,38 @@ def _verdicts(verdicts: Sequence[Verdict]) -> str:
     )
 
 
-def _learned(results: Results) -> str:
+def _learned(table: Table, results: Results) -> str:
     body = []
     for name, by_seed in results.learned.items():
         found = list(by_seed.values())
+        rows = [row.name for row in table.rows if row.learngene == name]
         if not any("steps" in one or "stored" in one for one in found):
             continue
         body.append(
             [
                 name,
+                ", ".join(rows) or ("" if name.endswith(" fitted") else "an ancestor"),
                 str(Mean.of([one["accuracy"] for one in found])) if all("accuracy" in one for one in found) else "",
-                f"{found[0]['stored']:,}" if "stored" in found[0] else "",
+                _stored(found),
+                f"{found[0]['steps']:,}" if "steps" in found[0] else "",
                 f"{fmean(one['seconds'] for one in found):,.0f}" if all("seconds" in one for one in found) else "",
             ]
         )
-    heads = ["learned", "top-1 of its own network", "stored values", "seconds"]
-    return "## What was learned\n\n" + lines(heads, body)
+    heads = ["learned", "for", "top-1 of its own network", "stored values", "steps", "seconds"]
+    told = "Seconds are those of the clock on a machine that did other work too; steps compare."
+    return f"## What was learned\n\n{lines(heads, body)}\n\n{told}"
+
+
+def _stored(found: Iterable[dict[str, Any]]) -> str:
+    """Values that a learngene stores, the same for every seed."""
+    return next((f"{one['stored']:,}" for one in found if "stored" in one), "")
 
 
 def _provenance(table: Table, results: Results) -> str:
     made = [
         f"{results.seconds / 3600:.1f} hours of one core or GPU in all, each {'; '.join(results.hardware)}; "
-        f"{'; '.join(results.versions)}; commit {', '.join(results.commits)}.",
+        f"{'; '.join(results.versions)}; commit {', '.join(results.commits)}"
+        + (" (+: with changes)." if any(commit.endswith("+") for commit in results.commits) else "."),
         f"Every number is in [{table.name}.json]({table.name}.json), what was asked in "
         f"[experiments/tables/{table.name}.toml](../../../experiments/tables/{table.name}.toml). Command:",
         f"```\n{results.command}\n```",

@@ -18,6 +18,7 @@ def summary(found: Sequence[tuple[Table, Results]], unmeasured: Sequence[Table])
     verdicts = [(table, one) for table, results in found for one in judged(table, results)]
     counts = Counter(one.verdict for _, one in verdicts)
     counted = ", ".join(f"{counts[verdict]} {said}" for verdict, said in _SAID.items() if counts[verdict])
+    undecided = sum(one.undecided for _, one in verdicts if one.verdict == WEAKER)
     parts = [
         "# Evidence",
         "The papers' tables at small scale, by the code that learns and serves: learngene, recipe, descendant. Made by "
@@ -30,12 +31,13 @@ def summary(found: Sequence[tuple[Table, Results]], unmeasured: Sequence[Table])
                 for table, results in found
             ],
         ),
-        "What several tables need counts in the hours of each."
-        + (f" Declared and not measured: {', '.join(table.title for table in unmeasured)}." if unmeasured else ""),
+        "What several tables need counts in the hours of each.",
+        *([_declared(unmeasured)] if unmeasured else []),
         "## Verdicts",
-        f"{len(verdicts)} claims: {counted}. O: what the papers report, and "
-        "controls of ours where the paper's column says so; B: what we tried to do better. What failed before it came "
-        "to a table stands in [the log](../../log.md).",
+        f"{len(verdicts)} claims: {counted}. Of those that hold weaker, {undecided} point that way and the seeds can't "
+        "tell them from no difference, or from the limit. O: what the papers report, and controls of ours where the "
+        "paper's column says so; B: what we tried to do better. What failed before it came to a table stands in "
+        "[the log](../../log.md).",
         lines(
             ["", "claim", "verdict", "here", "the paper", "table"],
             [
@@ -46,6 +48,16 @@ def summary(found: Sequence[tuple[Table, Results]], unmeasured: Sequence[Table])
         claims_legend(),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _declared(tables: Sequence[Table]) -> str:
+    """What nobody measured yet."""
+    told = []
+    for table in tables:
+        ids = ", ".join(dict.fromkeys(claim["id"] for claim in table.claims))
+        where = f"[{table.name}.toml](../../../experiments/tables/{table.name}.toml)"
+        told.append(f"- {table.title} ({ids}): {where}" + (f"; needs {table.needs}" if table.needs else ""))
+    return "Declared and not measured:\n\n" + "\n".join(told)
 
 
 def _order(id: str) -> tuple[str, int]:

@@ -84,6 +84,13 @@ def markdown(parts: dict[str, dict[str, Any]]) -> str:
         lines += ["| " + " | ".join(_COLUMNS) + " |", "|---" * len(_COLUMNS) + "|"]
         lines += ["| " + " | ".join(_cells(one)) + " |" for one in found["outcomes"]]
         lines += [f"\n{one['what']}: {one['said']}." for one in found["outcomes"] if one["said"]]
+    if "gpu" not in parts:
+        lines += [
+            "",
+            "## On a GPU",
+            "",
+            "Not measured: none was at hand. `python -m bench.learning --only gpu` adds it.",
+        ]
     return "\n".join(lines) + "\n"
 
 
