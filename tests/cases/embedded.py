@@ -119,14 +119,5 @@ def until(holds: Callable[[], Any], *, seconds: float = 20, otherwise: Callable[
     raise AssertionError(f"never came to hold. {otherwise()}")
 
 
-def gone(pid: int) -> bool:
-    """Nobody's child any more, or a zombie that waits to be buried by whoever inherited it."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-    return state.rpartition(")")[2].split()[0] == "Z"
-
-
 def environment_of(data: Path) -> dict[str, str]:
     return {"PYTHONPATH": os.environ.get("PYTHONPATH", ""), "LEARNGENES_DATA": str(data), "PATH": ""}

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from cases.embedded import Launch, gone, launching
+from cases.embedded import Launch, launching
+from cases.processes import gone
 from learngenes_service.embedded import server
 
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cases.embedded import Launch, environment_of, gone, launching, until
+from cases.embedded import Launch, environment_of, launching, until
+from cases.processes import gone
 from learngenes_service.embedded import locks
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import factories
 import pytest
+from cases.processes import assert_gone
 
 from learngenes.__main__ import main
 from learngenes.catalog import Catalog
@@ -185,6 +186,7 @@ def test_a_run_killed_robbed_of_a_worker_and_stopped_ends_as_if_nothing_had_been
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         wait_for_checkpoint(run, process=process)
         process.kill()
+    assert_gone(worker_of(run), seconds=5)
     assert not (run / "results").exists()
     *_, last = saved(run)
     cell = last["cell"]

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from cases.processes import assert_gone, gone
 
 from learngenes import guard
 
@@ -35,25 +36,11 @@ def start(*command: str, **more: str) -> subprocess.Popen[str]:
     )
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def assert_gone(pid: int, *, seconds: float = 1.0) -> None:
-    limit = time.monotonic() + seconds
-    while is_alive(pid):
-        assert time.monotonic() < limit, f"process {pid} outlived its parent by {seconds} s"
-        time.sleep(0.01)
-
-
 def test_a_process_ends_within_a_second_of_the_kill_of_its_parent() -> None:
     with start("-c", PARENT) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
-        assert is_alive(child)
+        assert not gone(child)
         parent.kill()
     assert_gone(child)
 
@@ -113,6 +100,6 @@ def test_the_signal_is_the_one_that_nobody_can_ignore() -> None:
         child = int(parent.stdout.readline())
         os.kill(child, signal.SIGTERM)
         time.sleep(0.1)
-        assert is_alive(child)
+        assert not gone(child)
         parent.kill()
     assert_gone(child)
