@@ -199,7 +199,7 @@ def _learned(table: Table, results: Results) -> str:
             ]
         )
     heads = ["learned", "for", "top-1 of its own network", "stored values", "steps", "seconds"]
-    told = "Seconds are those of the clock on a machine that did other work too; steps compare."
+    told = "Seconds are those of the clock on a machine that may have done other work too; steps compare."
     return f"## What was learned\n\n{lines(heads, body)}\n\n{told}"
 
 
