@@ -10,8 +10,10 @@ from playwright.sync_api import Page, Request, Route, expect
 
 Open = Callable[..., Page]
 TITLE = "#size-title"
-SLIDE = """([id, values]) => { const it = document.getElementById(id);
-for (const value of values) { it.value = value; it.dispatchEvent(new Event('input', {bubbles: true})); } }"""
+SLIDE = """([id, values, let_go]) => { const it = document.getElementById(id);
+const tell = name => it.dispatchEvent(new Event(name, {bubbles: true}));
+for (const value of values) { it.value = value; tell('input'); }
+if (let_go) tell('change'); }"""
 
 
 def shows(page: Page, depth: int, width: int = 32) -> None:
@@ -19,9 +21,8 @@ def shows(page: Page, depth: int, width: int = 32) -> None:
 
 
 def slide(page: Page, *values: int) -> None:
-    """Over all of them, letting go at the last."""
-    page.evaluate(SLIDE, ["depth-slider", list(values)])
-    page.locator("#depth-slider").dispatch_event("change")
+    """Over all of them, letting go at the last: in one turn, or an answer may take the slider away before that."""
+    page.evaluate(SLIDE, ["depth-slider", list(values), True])
 
 
 def fill(page: Page, value: str) -> None:
