@@ -36,7 +36,7 @@ class Scene:
 
     def endless(self, **more: Any) -> str:
         """A job that learns until it is cancelled, with a checkpoint every few steps; its id, once it learns."""
-        training = {"checkpoint_minutes": 0.0005, "warmup_epochs": 1}
+        training = {"checkpoint_minutes": 0.002, "warmup_epochs": 1}
         answer = httpx.post(f"{self.url}/v1/jobs", json=jobs.learn(epochs=200_000, training=training, **more))
         assert answer.status_code == 202, answer.text
         id = str(answer.json()["id"])
@@ -60,8 +60,8 @@ class Scene:
     def learning(self, id: str, *, attempt: int) -> float:
         """Seconds until this attempt has taken a step."""
         begun = time.monotonic()
-        wait_until(lambda: self.job(id)["attempts"] >= attempt, seconds=100, each=0.1)
-        wait_until(lambda: _names(self.events(id), attempt).count("checkpoint") > 1, seconds=60, each=0.2)
+        wait_until(lambda: self.job(id)["attempts"] >= attempt, seconds=100, each=0.2)
+        wait_until(lambda: _names(self.events(id), attempt).count("checkpoint") > 1, seconds=60, each=0.5)
         return time.monotonic() - begun
 
     def trainers(self, id: str) -> list[int]:

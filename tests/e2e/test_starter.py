@@ -1,4 +1,4 @@
-"""The learngenes that ship: whole, served in the first minute, and better than nothing."""
+"""The learngenes that ship: whole, and served in the first minute."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pytest
 import safetensors.torch
 import timm
-import torch
 from learngenes_service.settings import from_environment
 
 from learngenes.catalog import STARTER, starter
@@ -20,24 +18,10 @@ from learngenes.descendant import document
 from learngenes.families import vit
 from learngenes.gene import size_fitted
 from learngenes.initialize import Request, initialize
-from learngenes.quality import load
 from learngenes.ready import fitted_to, planned
 from learngenes.sizes import Size
-from learngenes.training.augment import seed_process
-from learngenes.training.data import in_memory, open_images
-from learngenes.training.vit import network
 
 NAME, WAVE = from_environment({}).default, "wave-cifar100"
-STEPS, BATCH = 10, 32
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """On a busy machine two threads mostly wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -108,39 +92,3 @@ def test_the_readmes_request_works_on_a_fresh_data_directory(serving_starter: An
     model = timm.create_model(facts["architecture"], num_classes=100, **facts["model_args"])
     model.load_state_dict(state, strict=True)
     assert facts["pretrained_cfg"]["label_names"][0] == "apple"
-
-
-@pytest.mark.usefixtures("one_thread")
-def test_a_descendant_of_the_starter_learns_another_task_faster_than_scratch() -> None:
-    manifest = starter().get(NAME)
-    recipe = initialize(manifest, Request(depth=6, num_classes=10))
-    inherited = tune(load(recipe, starter().open(manifest)))
-    seed_process(0)
-    fresh = tune(network(recipe.geometry))
-    assert inherited > fresh + 0.05
-
-
-def tune(model: torch.nn.Module) -> float:
-    """Accuracy on scikit-learn's digits, drawn at 32 pixels, after a few steps of training."""
-    pixels, labels = (tensor(a) for a in in_memory(open_images("digits:train", data=Path()), side=32, channels=3))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-4)
-    draw = np.random.default_rng(0)
-    model.train()
-    for _ in range(STEPS):
-        chosen = torch.from_numpy(draw.integers(0, len(labels), BATCH))
-        loss = torch.nn.functional.cross_entropy(model(normalised(pixels[chosen])), labels[chosen])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    shown, truth = (tensor(a) for a in in_memory(open_images("digits:test", data=Path()), side=32, channels=3))
-    model.eval()
-    with torch.inference_mode():
-        return float((model(normalised(shown)).argmax(1) == truth).float().mean())
-
-
-def tensor(array: Any) -> torch.Tensor:
-    return torch.from_numpy(array)
-
-
-def normalised(x_BHWC: torch.Tensor) -> torch.Tensor:
-    return x_BHWC.permute(0, 3, 1, 2).float() / 127.5 - 1

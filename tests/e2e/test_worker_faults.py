@@ -60,7 +60,7 @@ def test_a_job_survives_every_fault_one_after_the_other_and_is_never_run_twice(s
 @pytest.mark.slow
 def test_a_job_that_ends_while_redis_is_away_has_ended(scene: Scene) -> None:
     scene.hire()
-    answer = httpx.post(f"{scene.url}/v1/jobs", json=jobs.learn(epochs=60, training={"warmup_epochs": 2}))
+    answer = httpx.post(f"{scene.url}/v1/jobs", json=jobs.learn(epochs=20, training={"warmup_epochs": 2}))
     id = answer.json()["id"]
     wait_until(lambda: scene.job(id)["attempts"])
     scene.redis.kill()
