@@ -2,26 +2,21 @@
 
 `holds`: the difference points that way at every size compared, and over the seeds with 95 % confidence (paired).
 `holds weaker`: it points that way on the whole, but not at every size, or not surely. `does not hold`: it does not
-point that way. `not measured`: a size or a row of it is missing. Same, Chance, Sooner and Smaller compare what was
-counted; they know no confidence.
+point that way, which need not be the other way. `not measured`: a size or a row of it is missing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from statistics import fmean, median
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, Protocol
 
 from experiments import compared
+from experiments.claim_kinds import UNMEASURED, Above, Chance, Gap, Near, Peak, Same, Smaller, Sooner, Trend
 from experiments.compared import NotMeasured
 from experiments.results import Results
-from experiments.statistics import difference
 from learngenes import config
 from learngenes.errors import UnknownName
-
-HOLDS, WEAKER, NOT, UNMEASURED = "holds", "holds weaker", "does not hold", "not measured"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +33,7 @@ class Verdict:
     @property
     def undecided(self) -> bool:
         """Whether the seeds can't tell what was measured from no difference, or from the limit."""
-        return compared.UNSURE in self.why
+        return compared.UNSURE in self.why and compared.REVERSED not in self.why
 
 
 class Claim(Protocol):
@@ -51,214 +46,6 @@ class Claim(Protocol):
 
     def judge(self, results: Results) -> tuple[str, str, str]:
         """Verdict, what was measured, what weakens it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Named:
-    id: str
-    says: str
-    paper: str = "not published"
-    because: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Above(_Named):
-    """row is above than, at the same sizes; rows of one cell each are compared whatever their sizes.
-
-    depths: those compared, all that both have when empty; epochs: of tuning, the last of each when -1.
-    """
-
-    kind: ClassVar[str] = "above"
-    row: str
-    than: str
-    depths: tuple[int, ...] = ()
-    epochs: int = -1
-
-    def judge(self, results: Results) -> tuple[str, str, str]:
-        """By the mean over the sizes, and at each."""
-        better, worse = compared.matched(results, self.row, self.than, self.depths, self.epochs)
-        by = difference([cell.top1 for cell in better], [cell.top1 for cell in worse])
-        lost = [b for b, w in zip(better, worse, strict=True) if compared.mean(b) <= compared.mean(w)]
-        ends = [0] if len(better) == 1 else [0, -1]
-        where = [f" at {compared.size(cell, better)}" if len(better) > 1 else "" for cell in better]
-        here = "; ".join(f"{compared.mean(better[i]):.1f} to {compared.mean(worse[i]):.1f}{where[i]}" for i in ends)
-        weak = [] if not lost else [f"not at {', '.join(compared.size(cell, better) for cell in lost)}"]
-        weak += [] if by.sure else [compared.unsure(by)]
-        verdict = NOT if by.value <= 0 else WEAKER if weak else HOLDS
-        return verdict, f"{here}; by {by} points", "; ".join(weak)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Same(_Named):
-    """Two rows are one and the same network at these depths: every seed gives one number."""
-
-    kind: ClassVar[str] = "same"
-    row: str
-    than: str
-    depths: tuple[int, ...]
-
-    def judge(self, results: Results) -> tuple[str, str, str]:
-        """Exactly, seed by seed."""
-        one, other = compared.matched(results, self.row, self.than, self.depths, -1)
-        differ = [str(a.depth) for a, b in zip(one, other, strict=True) if a.top1 != b.top1]
-        here = f"equal to the last image at {', '.join(map(str, self.depths))}"
-        return (NOT, f"differ at {', '.join(differ)}", "") if differ else (HOLDS, here, "")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trend(_Named):
-    """A row rises or falls as depth grows."""
-
-    kind: ClassVar[str] = "trend"
-    row: str
-    direction: Literal["up", "down"]
-    depths: tuple[int, ...] = ()
-
-    def judge(self, results: Results) -> tuple[str, str, str]:
-        """From the first to the last depth, and at each step."""
-        cells = compared.of(results, self.row, self.depths, -1)
-        first, last = cells[0], cells[-1]
-        up = self.direction == "up"
-        by = difference([last.top1 if up else first.top1], [first.top1 if up else last.top1])
-        sign = 1 if up else -1
-        against = [str(b.depth) for a, b in pairwise(cells) if sign * (compared.mean(b) - compared.mean(a)) < 0]
-        weak = [f"{'falls' if up else 'rises'} at {', '.join(against)}"] if against else []
-        weak += [] if by.sure else [compared.unsure(by)]
-        verdict = NOT if by.value <= 0 else WEAKER if weak else HOLDS
-        return (
-            verdict,
-            f"{compared.mean(first):.1f} at {first.depth}, {compared.mean(last):.1f} at {last.depth}",
-            "; ".join(weak),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Peak(_Named):
-    """A row is highest at a depth of least to most, and lower at the last."""
-
-    kind: ClassVar[str] = "peak"
-    row: str
-    least: int
-    most: int
-
-    def judge(self, results: Results) -> tuple[str, str, str]:
-        """By the means."""
-        cells = compared.of(results, self.row, (), -1)
-        top = max(cells, key=compared.mean)
-        sag = difference([top.top1], [cells[-1].top1])
-        here = f"{compared.mean(top):.1f} at {top.depth}, {compared.mean(cells[-1]):.1f} at {cells[-1].depth}"
-        if not self.least <= top.depth <= self.most or top is cells[-1]:
-            return NOT, here, f"peaks at {top.depth}"
-        return (HOLDS, here, "") if sag.sure else (WEAKER, here, compared.unsure(sag))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gap(_Named):
-    """The distance from row down to than grows from one depth to another."""
-
-    kind: ClassVar[str] = "gap"
-    row: str
-    than: str
-    first: int
-    last: int
-
-    def judge(self, results: Results) -> tuple[str, str, str]:
-        """Paired by seed."""
-        gaps = []
-        for depth in (self.first, self.last):
-            (one,), (other,) = compared.matched(results, self.row, self.than, (depth,), -1)
-            gaps.append({seed: one.top1[seed] - other.top1[seed] for seed in one.top1 if seed in other.top1})
-        by = difference([gaps[1]], [gaps[0]])
-        here = (
-            f"{100 * fmean(gaps[0].values()):.1f} at {self.first}, {100 * fmean(gaps[1].values()):.1f} at {self.last}"
-        )
-        return NOT if by.value <= 0 else HOLDS if by.sure else WEAKER, here, "" if by.sure else compared.unsure(by)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chance(_Named):
-    """A row is nowhere above `most` percent, near what guessing gives."""
-
-    kind: ClassVar[str] = "chance"
-    row: str
-    most: float
-
-    def judge(self, results: Results) -> tuple[str, str, str]:
-        """By the means."""
-        top = max(map(compared.mean, results.row(self.row)))
-        return HOLDS if top <= self.most else NOT, f"up to {top:.1f}", ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Near(_Named):
-    """Two rows are within so many points of each other at every size; `loses`: row loses no more, and may gain."""
-
-    kind: ClassVar[str] = "near"
-    row: str
-    than: str
-    within: float
-    loses: bool = False
-    depths: tuple[int, ...] = ()
-    epochs: int = -1
-
-    def judge(self, results: Results) -> tuple[str, str, str]:
-        """At each size, and by the interval of the mean over the sizes."""
-        one, other = compared.matched(results, self.row, self.than, self.depths, self.epochs)
-        by = difference([cell.top1 for cell in one], [cell.top1 for cell in other])
-        apart = [compared.mean(a) - compared.mean(b) for a, b in zip(one, other, strict=True)]
-        far = [d < -self.within or (d > self.within and not self.loses) for d in apart]
-        here = f"{compared.mean(one[0]):.1f} and {compared.mean(other[0]):.1f}; {max(apart, key=abs):+.1f} at most"
-        if any(far):
-            return (
-                NOT,
-                here,
-                f"not at {', '.join(compared.size(cell, one) for cell, too in zip(one, far, strict=True) if too)}",
-            )
-        sure = by.lies_above(-self.within) and (self.loses or by.lies_below(self.within))
-        return (HOLDS, here, "") if sure else (WEAKER, here, compared.unsure(by))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sooner(_Named):
-    """Row reaches in fewer epochs what than has after its last: `times` fewer, at every size both have.
-
-    Epochs count those of tuning alone. A pair of which row never gets there counts as 0 times.
-    """
-
-    kind: ClassVar[str] = "sooner"
-    row: str
-    than: str
-    times: float
-
-    def judge(self, results: Results) -> tuple[str, str, str]:
-        """By the smallest ratio over sizes and seeds, and the median."""
-        ratios = []
-        for fast, slow in zip(*compared.matched(results, self.row, self.than, (), -1), strict=True):
-            for seed in fast.curves.keys() & slow.curves.keys():
-                goal = slow.curves[seed][-1]
-                reached = next((i + 1 for i, v in enumerate(fast.curves[seed]) if v >= goal), None)
-                ratios.append(0.0 if reached is None else len(slow.curves[seed]) / reached)
-        middle, least, never = median(ratios), min(ratios), ratios.count(0.0)
-        here = f"of {len(ratios)} pairs the median {f'is {middle:.1f} times' if middle else 'never gets there'}"
-        here += f", the least {least:.1f}" if least else ""
-        weak = f"{never} of {len(ratios)} never got there" if never else ""
-        if not weak and least < self.times:
-            weak = f"less than {self.times:g} times in some"
-        return NOT if middle < self.times else WEAKER if weak else HOLDS, here, weak
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Smaller(_Named):
-    """A learngene stores fewer values than others together."""
-
-    kind: ClassVar[str] = "smaller"
-    learngene: str
-    than: tuple[str, ...]
-
-    def judge(self, results: Results) -> tuple[str, str, str]:
-        """They store the same for every seed."""
-        own, *others = (compared.stored(results, name) for name in (self.learngene, *self.than))
-        return HOLDS if own < sum(others) else NOT, f"{own:,} to {sum(others):,}: {sum(others) / own:.1f} times", ""
 
 
 CLAIMS: dict[str, type[Any]] = {

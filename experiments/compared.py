@@ -10,7 +10,10 @@ from experiments.results import Cell, Results
 from experiments.statistics import Mean
 
 UNSURE = "95 % interval"
-"""What a reason begins with that says: the seeds can't tell."""
+"""What a reason holds that says: the seeds can't tell."""
+
+REVERSED = "surely the other way"
+"""Instead of that: they can tell, and it is not what was claimed."""
 
 
 class NotMeasured(Exception):
@@ -69,8 +72,9 @@ def size(cell: Cell, among: Sequence[Cell]) -> str:
 
 
 def unsure(by: Mean) -> str:
-    """Why a difference is not sure: its interval, and what each seed says."""
+    """Why a difference is not surely above: its interval, and what each seed says."""
     if by.interval is None:
         return "one seed"
     each = ", ".join(f"{value:+.1f}" for value in by.each)
-    return f"{UNSURE} {by.interval[0]:+.1f} to {by.interval[1]:+.1f}, by seed {each}"
+    reversed = f"{REVERSED}: " if by.lies_below(0.0) else ""
+    return f"{reversed}{UNSURE} {by.interval[0]:+.1f} to {by.interval[1]:+.1f}, by seed {each}"

@@ -90,7 +90,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One experiment. about, notes: Markdown before and after; claims: see claims.CLAIMS.
+    """One experiment. about, notes: Markdown before and after; claims: see claim_kinds.
 
     evidence: whether the summary counts it; what only shows that everything runs does not. needs: a machine that it
     was declared for.

@@ -42,8 +42,9 @@ def claims_legend() -> str:
     """How to read a verdict."""
     return (
         "Holds: at every size compared, and over the seeds with 95 % confidence, paired by seed; what is counted, such "
-        "as epochs, has no interval. Holds weaker: on the whole, but not at every size or not surely. Of two figures "
-        "the first is that of the row named first; the number after ± is half of a 95 % interval."
+        "as epochs, has no interval. Holds weaker: on the whole, but not at every size or not surely. Does not hold: "
+        "not on the whole, which need not be the other way. Of two figures the first is that of the row named first; "
+        "the number after ± is half of a 95 % interval."
     )
 
 
@@ -66,7 +67,8 @@ def _method(table: Table, results: Results) -> str:
         f"{_either(f'width {width} with {heads} heads' for width, heads in sizes)}.",
         *(f"{what} {_either(recipes)}." for what, recipes in _recipes(needed).items()),
         f"Arithmetic in {_either(sorted({task.precision for task in measured}))}.",
-        f"Percent top-1 on the {images} test images, mean of seeds {', '.join(results.seeds)}.",
+        f"Percent top-1 on the {images} test images, mean of seeds {', '.join(results.seeds)} ± half of its 95 % "
+        "interval.",
     ]
     return " ".join(parts)
 
@@ -119,7 +121,7 @@ def _by_size(results: Results, *, by_depth: bool) -> str:
     for width, depth in sorted({size for _, size in found}):
         values = [found.get((column, (width, depth))) for column in columns]
         name = str(depth) if by_depth else f"{depth} x {width}"
-        body.append([name, *("" if cell is None else _mean(cell) for cell in values)])
+        body.append([name, *("" if cell is None else str(_value(cell)) for cell in values)])
     heads = [row if not epochs else f"{row}, {epochs} epochs" for row, epochs in columns]
     return lines(["depth" if by_depth else "depth x width", *heads], body)
 
@@ -148,12 +150,12 @@ def _curves(results: Results) -> str:
         if not cell.curves:
             continue
         values = [
-            f"{100 * fmean(curve[k - 1] for curve in cell.curves.values()):.1f}"
+            str(Mean.of([curve[k - 1] for curve in cell.curves.values()]))
             if all(len(curve) >= k for curve in cell.curves.values())
             else ""
             for k in shown
         ]
-        body.append([cell.row, f"{cell.depth} x {cell.width}", _mean(untuned[0]) if untuned else "", *values])
+        body.append([cell.row, f"{cell.depth} x {cell.width}", str(_value(untuned[0])) if untuned else "", *values])
     return lines(["start", "depth x width", "untuned", *(f"epoch {k}" for k in shown)], body)
 
 
@@ -191,7 +193,7 @@ def _learned(table: Table, results: Results) -> str:
         body.append(
             [
                 name,
-                ", ".join(rows) or ("" if name.endswith(" fitted") else "an ancestor"),
+                "; ".join(rows) or ("" if " fitted" in name else "an ancestor"),
                 str(Mean.of([one["accuracy"] for one in found])) if all("accuracy" in one for one in found) else "",
                 _stored(found),
                 f"{found[0]['steps']:,}" if "steps" in found[0] else "",

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from scipy import stats
 
+from experiments import claim_kinds as kinds
 from experiments import claims, figures, grid, images, tasks
 from experiments.page import page
 from experiments.results import Cell, Results, read, write
@@ -26,6 +27,9 @@ def results(**rows: dict[int, list[float]]) -> Results:
         for depth, values in by_depth.items()
     ]
     return Results("made", tuple(cells), {}, 1.0, ("c",), ("h",), ("v",), "command", ())
+
+
+LOST = {"0": [0.7], "1": [0.7]}
 
 
 def judged(found: Results, **claim: Any) -> claims.Verdict:
@@ -56,7 +60,7 @@ def test_every_table_that_is_declared_can_be_planned_and_its_claims_name_its_row
     for claim in map(claims.parse, table.claims):
         claims.check(claim, [row.name for row in table.rows])
         judged = claims.verdict(claim, found).verdict
-        assert (judged == claims.UNMEASURED) == isinstance(claim, claims.Smaller)  # nothing was learned here
+        assert (judged == kinds.UNMEASURED) == isinstance(claim, kinds.Smaller)  # nothing was learned here
     assert page(table, found).startswith(f"# {table.title}")
     assert figures.svg(table, found).startswith(b"<?xml")
 
@@ -141,15 +145,15 @@ def test_above_holds_weakens_or_does_not() -> None:
         c={6: [10, 90, 30], 7: [65, 66, 68]},
         d={6: [50, 52, 51], 7: [71, 72, 73]},
     )
-    assert judged(found, kind="above", row="a", than="b").verdict == claims.HOLDS
-    assert judged(found, kind="above", row="b", than="a").verdict == claims.NOT
+    assert judged(found, kind="above", row="a", than="b").verdict == kinds.HOLDS
+    assert judged(found, kind="above", row="b", than="a").verdict == kinds.NOT
     unsure = judged(found, kind="above", row="a", than="c")
-    assert (unsure.verdict, "95 % interval -" in unsure.why) == (claims.WEAKER, True)
+    assert (unsure.verdict, "95 % interval -" in unsure.why) == (kinds.WEAKER, True)
     partly = judged(found, kind="above", row="a", than="d", because="d is deep")
-    assert (partly.verdict, partly.why) == (claims.WEAKER, "not at 7; d is deep")
+    assert (partly.verdict, partly.why) == (kinds.WEAKER, "not at 7; d is deep")
     assert judged(found, kind="above", row="a", than="d", depths=[6]).here.startswith("61.0 to 51.0; by 10.0")
     fewer = judged(found, kind="above", row="a", than="b", depths=[6, 7, 8])
-    assert (fewer.verdict, fewer.why) == (claims.UNMEASURED, "a is not there at 8")
+    assert (fewer.verdict, fewer.why) == (kinds.UNMEASURED, "a is not there at 8")
     assert judged(found, kind="above", row="a", than="e").why == "e is not there"
     lacks = replace(
         found, cells=tuple(replace(c, top1=c.top1 | {"3": 0.0}) if c.row == "b" else c for c in found.cells)
@@ -166,23 +170,23 @@ def test_same_trend_peak_gap_chance_and_near() -> None:
         top={6: [50, 51, 52], 7: [60, 61, 62], 8: [55, 56, 57.5]},
         wide={6: [49, 51, 53], 7: [60, 61, 62]},
     )
-    assert judged(found, kind="trend", row="up", direction="up").verdict == claims.HOLDS
-    assert judged(found, kind="trend", row="up", direction="down").verdict == claims.NOT
+    assert judged(found, kind="trend", row="up", direction="up").verdict == kinds.HOLDS
+    assert judged(found, kind="trend", row="up", direction="down").verdict == kinds.NOT
     assert judged(found, kind="trend", row="dip", direction="up").why == "falls at 7"
-    assert judged(found, kind="peak", row="top", least=7, most=7).verdict == claims.HOLDS
+    assert judged(found, kind="peak", row="top", least=7, most=7).verdict == kinds.HOLDS
     assert judged(found, kind="peak", row="up", least=6, most=7).why == "peaks at 8"
-    assert judged(found, kind="same", row="up", than="dip", depths=[6, 8]).verdict == claims.HOLDS
+    assert judged(found, kind="same", row="up", than="dip", depths=[6, 8]).verdict == kinds.HOLDS
     assert judged(found, kind="same", row="up", than="dip", depths=[6, 7]).here == "differ at 7"
-    assert judged(found, kind="gap", row="up", than="top", first=7, last=8).verdict == claims.HOLDS
-    assert judged(found, kind="gap", row="up", than="top", first=8, last=7).verdict == claims.NOT
-    assert judged(found, kind="chance", row="top", most=61).verdict == claims.HOLDS
-    assert judged(found, kind="chance", row="up", most=61).verdict == claims.NOT
-    assert judged(found, kind="peak", row="up", least=6, most=8).verdict == claims.NOT
-    assert judged(found, kind="near", row="up", than="top", within=1, depths=[6, 7]).verdict == claims.HOLDS
-    assert judged(found, kind="near", row="wide", than="top", within=1, depths=[6]).verdict == claims.WEAKER
+    assert judged(found, kind="gap", row="up", than="top", first=7, last=8).verdict == kinds.HOLDS
+    assert judged(found, kind="gap", row="up", than="top", first=8, last=7).verdict == kinds.NOT
+    assert judged(found, kind="chance", row="top", most=61).verdict == kinds.HOLDS
+    assert judged(found, kind="chance", row="up", most=61).verdict == kinds.NOT
+    assert judged(found, kind="peak", row="up", least=6, most=8).verdict == kinds.NOT
+    assert judged(found, kind="near", row="up", than="top", within=1, depths=[6, 7]).verdict == kinds.HOLDS
+    assert judged(found, kind="near", row="wide", than="top", within=1, depths=[6]).verdict == kinds.WEAKER
     assert judged(found, kind="near", row="up", than="top", within=1).why == "not at 8"
-    assert judged(found, kind="near", row="up", than="top", within=1, loses=True).verdict == claims.HOLDS
-    assert judged(found, kind="near", row="top", than="up", within=1, loses=True).verdict == claims.NOT
+    assert judged(found, kind="near", row="up", than="top", within=1, loses=True).verdict == kinds.HOLDS
+    assert judged(found, kind="near", row="top", than="up", within=1, loses=True).verdict == kinds.NOT
 
 
 def test_a_learngene_stores_less_than_others_together() -> None:
@@ -190,8 +194,8 @@ def test_a_learngene_stores_less_than_others_together() -> None:
         results(), learned={"one": {"0": {"stored": 10}}, "a": {"0": {"stored": 8}}, "b": {"0": {"stored": 7}}}
     )
     smaller = judged(found, kind="smaller", learngene="one", than=["a", "b"])
-    assert (smaller.verdict, smaller.here) == (claims.HOLDS, "10 to 15: 1.5 times")
-    assert judged(found, kind="smaller", learngene="one", than=["a"]).verdict == claims.NOT
+    assert (smaller.verdict, smaller.here) == (kinds.HOLDS, "10 to 15: 1.5 times")
+    assert judged(found, kind="smaller", learngene="one", than=["a"]).verdict == kinds.NOT
     assert judged(found, kind="smaller", learngene="one", than=["c"]).why == "c is not there"
 
 
@@ -200,12 +204,37 @@ def test_sooner_counts_the_epochs_to_what_the_other_ends_with() -> None:
     slow = Cell("slow", 6, 96, 6, 1, 100, {"0": 0.8, "1": 0.8}, {k: [0.1, 0.2, 0.3, 0.4, 0.5, 0.8] for k in "01"})
     found = replace(results(), cells=(fast, slow))
     verdict = judged(found, kind="sooner", row="fast", than="slow", times=3)
-    assert (verdict.verdict, verdict.here) == (claims.HOLDS, "of 2 pairs the median is 3.0 times, the least 3.0")
-    assert judged(found, kind="sooner", row="fast", than="slow", times=4).verdict == claims.NOT
-    once = replace(found, cells=(replace(fast, curves={"0": [0.9], "1": [0.5, 0.6, 0.9]}), slow))
-    assert judged(once, kind="sooner", row="fast", than="slow", times=4).verdict == claims.WEAKER
+    assert (verdict.verdict, verdict.here) == (kinds.HOLDS, "of 2 pairs the median is 3.0 times, the least 3.0")
+    assert judged(found, kind="sooner", row="fast", than="slow", times=4).verdict == kinds.NOT
+    third = {"0": [0.9], "1": [0.5, 0.8, 0.9], "2": [0.5, 0.6, 0.7, 0.9]}
+    three = replace(slow, top1=dict.fromkeys("012", 0.8), curves=dict.fromkeys("012", slow.curves["0"]))
+    some = replace(found, cells=(replace(fast, top1=three.top1, curves=third), three))
+    assert judged(some, kind="sooner", row="fast", than="slow", times=2).why == "less than 2 times in some"
+    assert judged(some, kind="sooner", row="fast", than="slow", times=2).verdict == kinds.WEAKER
     never = replace(found, cells=(replace(fast, curves={"0": [0.1], "1": [0.2]}), slow))
     assert judged(never, kind="sooner", row="fast", than="slow", times=1).why == "2 of 2 never got there"
+
+
+def test_sooner_counts_what_is_there_before_any_tuning() -> None:
+    """Tuning may take away what a start had: then it is never there again, and was at once."""
+    there, lost = (Cell("fast", 6, 96, e, 1, 100, {"0": v, "1": v}, c) for e, v, c in ((0, 0.8, {}), (1, 0.7, LOST)))
+    slow = Cell("slow", 6, 96, 2, 1, 100, {"0": 0.8, "1": 0.8}, {k: [0.1, 0.8] for k in "01"})
+    found = replace(results(), cells=(there, lost, slow))
+    verdict = judged(found, kind="sooner", row="fast", than="slow", times=100)
+    assert (verdict.verdict, verdict.here) == (kinds.HOLDS, "2 of 2 pairs are there untuned")
+    half = replace(found, cells=(replace(there, top1={"0": 0.8, "1": 0.79}), lost, slow))
+    verdict = judged(half, kind="sooner", row="fast", than="slow", times=1)
+    assert (verdict.verdict, verdict.why) == (kinds.NOT, "1 of 2 never got there")
+    assert verdict.here == "1 of 2 pairs are there untuned, the median never gets there"
+
+
+def test_what_is_surely_the_other_way_is_not_undecided() -> None:
+    """Both do not hold; of one the seeds can tell that it is the reverse."""
+    found = results(low={6: [60, 61, 62]}, high={6: [70, 71, 72]}, level={6: [60.5, 60.8, 62.2]})
+    reverse, level = (judged(found, kind="above", row="low", than=than) for than in ("high", "level"))
+    assert (reverse.verdict, level.verdict) == (kinds.NOT, kinds.NOT)
+    assert "surely the other way: 95 % interval" in reverse.why
+    assert (reverse.undecided, level.undecided) == (False, True)
 
 
 def test_results_are_read_as_they_were_written(tmp_path: Path) -> None:
