@@ -62,7 +62,7 @@ def write_pages(folder: Path, *, declared: Path = grid.HERE) -> list[Path]:
         if not (folder / f"{name}.json").exists():
             unmeasured += [table] if table.evidence else []
             continue
-        read = results.read(folder / f"{name}.json")
+        read = results.read(folder / f"{name}.json", table)
         found.append((table, read))
         for path, content in (
             (folder / f"{name}.md", page(table, read).encode()),
@@ -82,9 +82,11 @@ def _run(chosen: argparse.Namespace) -> int:
     tables = [grid.load(name, folder=chosen.declared) for name in chosen.tables]
     for table in tables:
         for claim in table.claims:
-            claims.check(claims.parse(claim), [row.name for row in table.rows])
-    for path in chosen.pages.glob("*.json"):
-        results.read(path)  # what can't be read is said now, and not when the first table is whole
+            claims.check(claims.parse(claim), [row.name for row in table.rows], table.setting.learngenes)
+    for name in set(grid.names(chosen.declared)) - set(chosen.tables):
+        if (path := chosen.pages / f"{name}.json").exists():
+            # What can't be read is said now, and not when the first table is whole.
+            results.read(path, grid.load(name, folder=chosen.declared))
     command = f"python -m experiments run {' '.join(chosen.tables)} --data {chosen.data.name}"
     run = runner.Run(chosen.run, chosen.data, command, runner.commit())
     todo = tasks.with_needs(measure for table in tables for measure in tasks.measures(table))

@@ -1,4 +1,4 @@
-"""The kinds of claims, each judged from the measurements: a verdict, what was measured, what weakens it.
+"""The kinds of claims, each judged from the measurements.
 
 Same, Chance, Sooner and Smaller compare what was counted; they know no confidence.
 """
@@ -13,9 +13,28 @@ from typing import ClassVar, Literal
 
 from experiments import compared
 from experiments.results import Results
-from experiments.statistics import difference
+from experiments.statistics import Mean, difference
 
 HOLDS, WEAKER, NOT, UNMEASURED = "holds", "holds weaker", "does not hold", "not measured"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """here: what was measured; weak: what weakens it; undecided: the seeds can't tell it from none, or the limit."""
+
+    verdict: str
+    here: str
+    weak: str = ""
+    undecided: bool = False
+
+
+def _positive(by: Mean, here: str, weak: list[str]) -> Judged:
+    """Of a difference that is claimed to be above zero. weak: what weakens it beside its interval."""
+    reverse = by.lies_below(0.0)
+    if not by.sure:
+        weak = [*weak, f"surely the other way: {compared.unsure(by)}" if reverse else compared.unsure(by)]
+    verdict = NOT if by.value <= 0 else WEAKER if weak else HOLDS
+    return Judged(verdict, here, "; ".join(weak), undecided=not by.sure and not reverse)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +58,7 @@ class Above(_Named):
     depths: tuple[int, ...] = ()
     epochs: int = -1
 
-    def judge(self, results: Results) -> tuple[str, str, str]:
+    def judge(self, results: Results) -> Judged:
         """By the mean over the sizes, and at each."""
         better, worse = compared.matched(results, self.row, self.than, self.depths, self.epochs)
         by = difference([cell.top1 for cell in better], [cell.top1 for cell in worse])
@@ -48,9 +67,7 @@ class Above(_Named):
         where = [f" at {compared.size(cell, better)}" if len(better) > 1 else "" for cell in better]
         here = "; ".join(f"{compared.mean(better[i]):.1f} to {compared.mean(worse[i]):.1f}{where[i]}" for i in ends)
         weak = [] if not lost else [f"not at {', '.join(compared.size(cell, better) for cell in lost)}"]
-        weak += [] if by.sure else [compared.unsure(by)]
-        verdict = NOT if by.value <= 0 else WEAKER if weak else HOLDS
-        return verdict, f"{here}; by {by} points", "; ".join(weak)
+        return _positive(by, f"{here}; by {by} points", weak)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,12 +79,12 @@ class Same(_Named):
     than: str
     depths: tuple[int, ...]
 
-    def judge(self, results: Results) -> tuple[str, str, str]:
+    def judge(self, results: Results) -> Judged:
         """Exactly, seed by seed."""
         one, other = compared.matched(results, self.row, self.than, self.depths, -1)
         differ = [str(a.depth) for a, b in zip(one, other, strict=True) if a.top1 != b.top1]
         here = f"equal to the last image at {', '.join(map(str, self.depths))}"
-        return (NOT, f"differ at {', '.join(differ)}", "") if differ else (HOLDS, here, "")
+        return Judged(NOT, f"differ at {', '.join(differ)}") if differ else Judged(HOLDS, here)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +96,7 @@ class Trend(_Named):
     direction: Literal["up", "down"]
     depths: tuple[int, ...] = ()
 
-    def judge(self, results: Results) -> tuple[str, str, str]:
+    def judge(self, results: Results) -> Judged:
         """From the first to the last depth, and at each step."""
         cells = compared.of(results, self.row, self.depths, -1)
         first, last = cells[0], cells[-1]
@@ -88,13 +105,8 @@ class Trend(_Named):
         sign = 1 if up else -1
         against = [str(b.depth) for a, b in pairwise(cells) if sign * (compared.mean(b) - compared.mean(a)) < 0]
         weak = [f"{'falls' if up else 'rises'} at {', '.join(against)}"] if against else []
-        weak += [] if by.sure else [compared.unsure(by)]
-        verdict = NOT if by.value <= 0 else WEAKER if weak else HOLDS
-        return (
-            verdict,
-            f"{compared.mean(first):.1f} at {first.depth}, {compared.mean(last):.1f} at {last.depth}",
-            "; ".join(weak),
-        )
+        here = f"{compared.mean(first):.1f} at {first.depth}, {compared.mean(last):.1f} at {last.depth}"
+        return _positive(by, here, weak)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,15 +118,15 @@ class Peak(_Named):
     least: int
     most: int
 
-    def judge(self, results: Results) -> tuple[str, str, str]:
+    def judge(self, results: Results) -> Judged:
         """By the means."""
         cells = compared.of(results, self.row, (), -1)
         top = max(cells, key=compared.mean)
         sag = difference([top.top1], [cells[-1].top1])
         here = f"{compared.mean(top):.1f} at {top.depth}, {compared.mean(cells[-1]):.1f} at {cells[-1].depth}"
         if not self.least <= top.depth <= self.most or top is cells[-1]:
-            return NOT, here, f"peaks at {top.depth}"
-        return (HOLDS, here, "") if sag.sure else (WEAKER, here, compared.unsure(sag))
+            return Judged(NOT, here, f"peaks at {top.depth}")
+        return Judged(HOLDS, here) if sag.sure else Judged(WEAKER, here, compared.unsure(sag), undecided=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +139,7 @@ class Gap(_Named):
     first: int
     last: int
 
-    def judge(self, results: Results) -> tuple[str, str, str]:
+    def judge(self, results: Results) -> Judged:
         """Paired by seed."""
         gaps = []
         for depth in (self.first, self.last):
@@ -137,7 +149,7 @@ class Gap(_Named):
         here = (
             f"{100 * fmean(gaps[0].values()):.1f} at {self.first}, {100 * fmean(gaps[1].values()):.1f} at {self.last}"
         )
-        return NOT if by.value <= 0 else HOLDS if by.sure else WEAKER, here, "" if by.sure else compared.unsure(by)
+        return _positive(by, here, [])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,10 +160,10 @@ class Chance(_Named):
     row: str
     most: float
 
-    def judge(self, results: Results) -> tuple[str, str, str]:
+    def judge(self, results: Results) -> Judged:
         """By the means."""
-        top = max(map(compared.mean, results.row(self.row)))
-        return HOLDS if top <= self.most else NOT, f"up to {top:.1f}", ""
+        top = max(map(compared.mean, compared.of(results, self.row, (), -1)))
+        return Judged(HOLDS if top <= self.most else NOT, f"up to {top:.1f}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +178,7 @@ class Near(_Named):
     depths: tuple[int, ...] = ()
     epochs: int = -1
 
-    def judge(self, results: Results) -> tuple[str, str, str]:
+    def judge(self, results: Results) -> Judged:
         """At each size, and by the interval of the mean over the sizes."""
         one, other = compared.matched(results, self.row, self.than, self.depths, self.epochs)
         by = difference([cell.top1 for cell in one], [cell.top1 for cell in other])
@@ -174,13 +186,10 @@ class Near(_Named):
         far = [d < -self.within or (d > self.within and not self.loses) for d in apart]
         here = f"{compared.mean(one[0]):.1f} and {compared.mean(other[0]):.1f}; {max(apart, key=abs):+.1f} at most"
         if any(far):
-            return (
-                NOT,
-                here,
-                f"not at {', '.join(compared.size(cell, one) for cell, too in zip(one, far, strict=True) if too)}",
-            )
+            where = [compared.size(cell, one) for cell, too in zip(one, far, strict=True) if too]
+            return Judged(NOT, here, f"not at {', '.join(where)}")
         sure = by.lies_above(-self.within) and (self.loses or by.lies_below(self.within))
-        return (HOLDS, here, "") if sure else (WEAKER, here, compared.unsure(by))
+        return Judged(HOLDS, here) if sure else Judged(WEAKER, here, compared.unsure(by), undecided=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,9 +205,9 @@ class Sooner(_Named):
     than: str
     times: float
 
-    def judge(self, results: Results) -> tuple[str, str, str]:
+    def judge(self, results: Results) -> Judged:
         """By the smallest ratio over sizes and seeds, and the median, the lower one of an even number."""
-        untuned = {(c.depth, c.width): c.top1 for c in results.row(self.row) if c.epochs == 0}
+        untuned = compared.untuned(results, self.row)
         ratios = []
         for fast, slow in zip(*compared.matched(results, self.row, self.than, (), -1), strict=True):
             start = untuned.get((fast.depth, fast.width), {})
@@ -215,7 +224,7 @@ class Sooner(_Named):
         weak = f"{never} of {len(ratios)} never got there" if never else ""
         if not weak and least < self.times:
             weak = f"less than {self.times:g} times in some"
-        return NOT if middle < self.times else WEAKER if weak else HOLDS, here, weak
+        return Judged(NOT if middle < self.times else WEAKER if weak else HOLDS, here, weak)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,7 +235,8 @@ class Smaller(_Named):
     learngene: str
     than: tuple[str, ...]
 
-    def judge(self, results: Results) -> tuple[str, str, str]:
+    def judge(self, results: Results) -> Judged:
         """They store the same for every seed."""
         own, *others = (compared.stored(results, name) for name in (self.learngene, *self.than))
-        return HOLDS if own < sum(others) else NOT, f"{own:,} to {sum(others):,}: {sum(others) / own:.1f} times", ""
+        here = f"{own:,} to {sum(others):,}: {sum(others) / own:.1f} times"
+        return Judged(HOLDS if own < sum(others) else NOT, here)

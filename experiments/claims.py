@@ -7,12 +7,11 @@ point that way, which need not be the other way. `not measured`: a size or a row
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from experiments import compared
-from experiments.claim_kinds import UNMEASURED, Above, Chance, Gap, Near, Peak, Same, Smaller, Sooner, Trend
+from experiments.claim_kinds import UNMEASURED, Above, Chance, Gap, Judged, Near, Peak, Same, Smaller, Sooner, Trend
 from experiments.compared import NotMeasured
 from experiments.results import Results
 from learngenes import config
@@ -21,7 +20,10 @@ from learngenes.errors import UnknownName
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """says: the claim; here, paper: what was measured; why: what weakens it, or what explains it."""
+    """says: the claim; here, paper: what was measured; why: what weakens it, or what explains it.
+
+    undecided: the seeds can't tell what was measured from no difference, or from the limit.
+    """
 
     id: str
     says: str
@@ -29,11 +31,7 @@ class Verdict:
     here: str
     paper: str
     why: str
-
-    @property
-    def undecided(self) -> bool:
-        """Whether the seeds can't tell what was measured from no difference, or from the limit."""
-        return compared.UNSURE in self.why and compared.REVERSED not in self.why
+    undecided: bool = False
 
 
 class Claim(Protocol):
@@ -44,8 +42,8 @@ class Claim(Protocol):
     paper: str
     because: str
 
-    def judge(self, results: Results) -> tuple[str, str, str]:
-        """Verdict, what was measured, what weakens it."""
+    def judge(self, results: Results) -> Judged:
+        """From the measurements alone; NotMeasured if some of them are not there."""
 
 
 CLAIMS: dict[str, type[Any]] = {
@@ -63,18 +61,21 @@ def parse(table: dict[str, Any]) -> Claim:
     return claim
 
 
-def check(claim: Claim, rows: Sequence[str]) -> None:
-    """UnknownName if it speaks of a row that is not one of these."""
-    for row in (getattr(claim, "row", rows[0]), getattr(claim, "than", rows[0])):
-        if isinstance(row, str) and row not in rows:
-            raise UnknownName(f"row of claim {claim.says!r}", row, rows)
+def check(claim: Claim, rows: Collection[str], learngenes: Collection[str]) -> None:
+    """UnknownName if it speaks of a row, or Smaller of a learngene, that is not one of these."""
+    kind, known = ("learngene", learngenes) if isinstance(claim, Smaller) else ("row", rows)
+    fields = (getattr(claim, name, ()) for name in ("row", "learngene", "than"))
+    named = [name for field in fields for name in ((field,) if isinstance(field, str) else field)]
+    for name in named:
+        if name not in known:
+            raise UnknownName(f"{kind} of claim {claim.says!r}", name, known)
 
 
 def verdict(claim: Claim, results: Results) -> Verdict:
     """Whether a claim holds."""
     try:
-        found, here, weak = claim.judge(results)
+        found = claim.judge(results)
     except NotMeasured as missing:
         return Verdict(claim.id, claim.says, UNMEASURED, "", claim.paper, str(missing))
-    why = "; ".join(part for part in (weak, claim.because) if part)
-    return Verdict(claim.id, claim.says, found, here, claim.paper, why)
+    why = "; ".join(part for part in (found.weak, claim.because) if part)
+    return Verdict(claim.id, claim.says, found.verdict, found.here, claim.paper, why, found.undecided)

@@ -7,13 +7,7 @@ from dataclasses import replace
 from statistics import fmean
 
 from experiments.results import Cell, Results
-from experiments.statistics import Mean
-
-UNSURE = "95 % interval"
-"""What a reason holds that says: the seeds can't tell."""
-
-REVERSED = "surely the other way"
-"""Instead of that: they can tell, and it is not what was claimed."""
+from experiments.statistics import BySeed, Mean
 
 
 class NotMeasured(Exception):
@@ -21,14 +15,27 @@ class NotMeasured(Exception):
 
 
 def of(results: Results, row: str, depths: Sequence[int], epochs: int) -> list[Cell]:
-    """The cells of a row: at these depths, every one of them, after the last epochs it has or so many."""
-    cells = [cell for cell in results.cells if cell.row == row]
-    last = max((cell.epochs for cell in cells), default=0) if epochs < 0 else epochs
+    """The cells of a row, as whole as declared: at these depths or all, after the last epochs declared or so many."""
+    cells, absent = results.row(row), [one for one in results.missing if one.row == row]
+    declared = [cell.epochs for cell in cells] + [one.epochs for one in absent]
+    last = max(declared, default=0) if epochs < 0 else epochs
     found = [cell for cell in cells if cell.epochs == last and (not depths or cell.depth in depths)]
-    lacking = [str(depth) for depth in depths if depth not in {cell.depth for cell in found}]
-    if not found or lacking:
-        raise NotMeasured(f"{row} is not there" + (f" at {', '.join(lacking)}" if lacking else ""))
+    lacking = [one for one in absent if one.epochs == last and (not depths or one.depth in depths)]
+    there = {cell.depth for cell in found}
+    if not found:
+        raise NotMeasured(f"{row} is not there")
+    if gone := sorted({one.depth for one in lacking} | set(depths) - there):
+        what = "whole" if there.intersection(gone) else "there"
+        raise NotMeasured(f"{row} is not {what} at {', '.join(map(str, gone))}")
     return found
+
+
+def untuned(results: Results, row: str) -> dict[tuple[int, int], BySeed]:
+    """Before any tuning, by depth and width; nothing of a row that declares no such measurement."""
+    absent = [one for one in results.missing if one.row == row and one.epochs == 0]
+    if not absent and all(cell.epochs for cell in results.row(row)):
+        return {}
+    return {(cell.depth, cell.width): cell.top1 for cell in of(results, row, (), 0)}
 
 
 def matched(results: Results, row: str, than: str, depths: Sequence[int], epochs: int) -> tuple[list[Cell], list[Cell]]:
@@ -72,9 +79,8 @@ def size(cell: Cell, among: Sequence[Cell]) -> str:
 
 
 def unsure(by: Mean) -> str:
-    """Why a difference is not surely above: its interval, and what each seed says."""
+    """Why a difference is not sure: its interval, and what each seed says."""
     if by.interval is None:
         return "one seed"
     each = ", ".join(f"{value:+.1f}" for value in by.each)
-    reversed = f"{REVERSED}: " if by.lies_below(0.0) else ""
-    return f"{reversed}{UNSURE} {by.interval[0]:+.1f} to {by.interval[1]:+.1f}, by seed {each}"
+    return f"95 % interval {by.interval[0]:+.1f} to {by.interval[1]:+.1f}, by seed {each}"

@@ -40,7 +40,9 @@ def remember(run: Path, named: Iterable[str], *, data: Path) -> None:
                 f"directory of these images, or another --run"
             )
     run.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", "utf-8")
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", "utf-8")
+    part.replace(path)
 
 
 def _digest(source: str, data: Path) -> str | None:

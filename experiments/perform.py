@@ -69,7 +69,7 @@ class Desk:
 
 
 def perform(task: Task, desk: Desk) -> dict[str, Any] | Stopped:
-    """Do it, or go on with it: what came of it, as JSON values, with the seconds it took in all."""
+    """Do it, or go on with it: what came of it, as JSON values, with the seconds it took this time."""
     began = time.monotonic()
     match task:
         case Teach():

@@ -5,13 +5,16 @@ A run directory may be given again: to go on, to another table, or after a kill.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +22,9 @@ from typing import Any
 
 from experiments.tasks import Task
 from learngenes.training.processes import end_with_starter, forked
+
+LOOK_SECONDS = 0.2
+"""How often a task that another run does is looked at."""
 
 _desk: Any = None
 """Of a worker process."""
@@ -55,12 +61,16 @@ class Run:
         part.replace(path)
 
     @contextmanager
-    def alone(self, task: Task) -> Iterator[None]:
-        """No other process does this task meanwhile."""
+    def alone(self, task: Task, stopping: Callable[[], bool]) -> Iterator[None]:
+        """No other process does this task meanwhile; while one does, until we are told to stop, it is waited for."""
         path = self.folder / "locks" / task.digest
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            while not stopping():
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                time.sleep(LOOK_SECONDS)
             yield
 
     def _path(self, task: Task) -> Path:
@@ -72,43 +82,104 @@ def work(
 ) -> dict[str, str]:
     """Do what is missing of these tasks, which hold their needs. Returns why tasks failed, by digest.
 
-    told: of every task that is done, with its outcome, or None if it failed. What needs a failed task fails too.
+    told: of every task that is done, with its outcome, or None if it failed. What needs a failed task fails too. A
+    process that dies takes its task with it and no other: those beside it are done again.
     """
-    done = {task.digest for task in tasks if run.outcome(task) is not None}
-    left = [task for task in tasks if task.digest not in done]
-    failed: dict[str, str] = {}
+    board = _Board(run, tasks, told)
     context = forked()
     stopping = context.Event()
-    indices = context.SimpleQueue()
-    for index in range(workers):
-        indices.put(index)
-    busy: dict[Future[dict[str, Any] | None], Task] = {}
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # either way trainings are saved before this ends
-    with ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_begin, initargs=(run, stopping, indices)
-    ) as pool:
-        try:
-            while left or busy:
-                for task in list(left):
-                    if broken := [need for need in task.needs if need.digest in failed]:
-                        left.remove(task)
-                        failed[task.digest] = f"needs {broken[0].name}, which failed"
-                        told(task, None)
-                    elif len(busy) < workers and all(need.digest in done for need in task.needs):
-                        left.remove(task)
-                        busy[pool.submit(_do, run, task)] = task
-                for future in wait(busy, return_when=FIRST_COMPLETED).done:
-                    task = busy.pop(future)
-                    if (error := future.exception()) is not None:
-                        failed[task.digest] = str(error) if isinstance(error, TaskFailed) else repr(error)
-                        told(task, None)
-                    else:
-                        done.add(task.digest)
-                        told(task, future.result())
-        except BaseException:
-            stopping.set()  # else leaving the pool waits for trainings that nobody wants
-            raise
-    return failed
+    with _saved_by_a_signal():
+        while board.left:
+            indices = context.SimpleQueue()
+            for index in range(workers):
+                indices.put(index)
+            given = (run, stopping, indices)
+            with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=given) as pool:
+                try:
+                    _with_pool(pool, board, workers)
+                except BaseException:
+                    stopping.set()  # else leaving the pool waits for trainings that nobody wants
+                    raise
+    return board.failed
+
+
+class _Board:
+    """What is left to do, and what came of the rest. alone: tasks to be done one at a time, for one ends processes."""
+
+    def __init__(self, run: Run, tasks: Sequence[Task], told: Callable[[Task, dict[str, Any] | None], None]) -> None:
+        self.run, self.told = run, told
+        self.done = {task.digest for task in tasks if run.outcome(task) is not None}
+        self.left = [task for task in tasks if task.digest not in self.done]
+        self.failed: dict[str, str] = {}
+        self.alone: set[str] = set()
+
+    def ready(self, room: int) -> list[Task]:
+        """As many as there is room for, taken off; what can't be done any more fails."""
+        for task in list(self.left):
+            if broken := [need for need in task.needs if need.digest in self.failed]:
+                self.left.remove(task)
+                self.fail(task, f"needs {broken[0].name}, which failed")
+        able = [task for task in self.left if all(need.digest in self.done for need in task.needs)]
+        first = [task for task in able if task.digest in self.alone][:1]
+        chosen = first or able[:room]
+        self.left = [task for task in self.left if task not in chosen]
+        return chosen
+
+    def fail(self, task: Task, why: str) -> None:
+        self.failed[task.digest] = why
+        self.told(task, None)
+
+    def finish(self, task: Task, outcome: dict[str, Any] | None) -> None:
+        self.done.add(task.digest)
+        self.told(task, outcome)
+
+    def died(self, busy: Sequence[Task]) -> None:
+        """A process died doing one of these; which one is known if there is one."""
+        if len(busy) == 1:
+            self.fail(busy[0], "its process was ended from outside, perhaps because memory ran out")
+        else:
+            self.again(busy)
+
+    def again(self, busy: Sequence[Task]) -> None:
+        """They were not done, and one of them may have ended a process."""
+        self.alone |= {task.digest for task in busy}
+        self.left = [*busy, *self.left]
+
+
+def _with_pool(pool: ProcessPoolExecutor, board: _Board, workers: int) -> None:
+    """Until nothing is left, or the pool is broken."""
+    busy: dict[Future[dict[str, Any]], Task] = {}
+    while True:
+        if not board.alone.intersection(task.digest for task in busy.values()):
+            for task in (ready := board.ready(workers - len(busy))):
+                try:
+                    busy[pool.submit(_do, board.run, task)] = task
+                except BrokenProcessPool:
+                    board.again([*busy.values(), *(one for one in ready if one not in busy.values())])
+                    return
+        if not busy:
+            return
+        for future in wait(busy, return_when=FIRST_COMPLETED).done:
+            error = future.exception()
+            if isinstance(error, BrokenProcessPool):
+                board.died(list(busy.values()))
+                return
+            task = busy.pop(future)
+            board.alone.discard(task.digest)
+            if error is not None:
+                board.fail(task, str(error) if isinstance(error, TaskFailed) else repr(error))
+            else:
+                board.finish(task, future.result())
+
+
+@contextmanager
+def _saved_by_a_signal() -> Iterator[None]:
+    """SIGTERM is as Ctrl-C meanwhile: trainings are saved before this ends."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def commit() -> str:
@@ -148,6 +219,7 @@ def _begin(run: Run, stopping: Any, indices: Any) -> None:
 
     _stopping = stopping.is_set
     _desk = Desk.at(run.folder, run.data, report=lambda event: None, stop=stopping.is_set, index=index)
+    os.environ["LOCAL_RANK"] = str(_desk.place.device.index or 0)  # what learns asks this which GPU is its own
 
 
 def _do(run: Run, task: Task) -> dict[str, Any]:
@@ -155,7 +227,7 @@ def _do(run: Run, task: Task) -> dict[str, Any]:
     from experiments.perform import perform
     from learngenes.job import Stopped
 
-    with run.alone(task):
+    with run.alone(task, _stopping):
         if (found := run.outcome(task)) is not None:
             return found
         try:

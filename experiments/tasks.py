@@ -23,7 +23,8 @@ from learngenes.job_options import AncestorOptions, DataOptions, Input, Training
 from learngenes.zoo import METHODS
 
 FORMAT = 1
-TRAIN, TEST = "train", "test"
+SHOWN = ("mean", "std", "interpolation", "crop_pct", "augment")
+"""Fields of the data that decide how test images are shown, tuned or not."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,11 @@ class Measure:
     @property
     def key(self) -> dict[str, Any]:
         """What decides it."""
-        tuned = {"train": self.train, "training": self.training, "data": self.data} if self.epochs else {}
+        if self.epochs:
+            more: dict[str, Any] = {"train": self.train, "training": self.training, "data": self.data}
+        else:  # as the setting shows them, unless the row says otherwise
+            shown = {key: value for key, value in self.row.data.items() if key in SHOWN}
+            more = {"data": shown} if shown else {}
         return {
             "measure": {
                 "learngene": (self.fit or self.learn).digest,
@@ -183,7 +188,7 @@ class Measure:
                 "epochs": self.epochs,
                 "test": self.test,
                 "precision": self.precision,
-                **tuned,
+                **more,
             }
         }
 

@@ -1,13 +1,20 @@
-"""The smallest table from an empty run directory to its page; and a second time, when everything is there."""
+"""The smallest table from an empty run directory to its page, whatever happens to the run."""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cases.queue_servers import wait_until
 
-from experiments import grid
+from experiments import grid, tasks
 from experiments.__main__ import PAGES, main, write_pages
 
 TABLE = """
@@ -21,6 +28,12 @@ about = "Made by a test."
 name = "SWS"
 learngene = "sws"
 depths = [2, 3]
+
+[[rows]]
+name = "calibrated"
+learngene = "sws"
+depths = [2]
+fit = { images = 64, steps = 2, batch = 32 }
 
 [[rows]]
 name = "first N"
@@ -58,28 +71,118 @@ def declared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def whole(declared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the tables were run to their ends, undisturbed, beside one of which a row is wrong."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert main(["run", "broken", "made", *words(declared, folder), "--workers", "1"]) == 1
+    return folder
+
+
+def words(declared: Path, folder: Path) -> list[str]:
+    return ["--declared", str(declared), "--run", str(folder / "run"), "--pages", str(folder / "p")]
+
+
+def made(folder: Path) -> dict[str, Any]:
+    """The cells of the table and what was learned, but for the seconds it took."""
+    table = json.loads((folder / "p" / "made.json").read_text())
+    learned = {
+        name: {seed: {key: value for key, value in record.items() if key != "seconds"} for seed, record in each.items()}
+        for name, each in table["learned"].items()
+    }
+    return {"cells": table["cells"], "learned": learned}
+
+
 def test_a_table_runs_from_nothing_beside_one_that_fails_and_is_not_run_again(
-    declared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    declared: Path, whole: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["--declared", str(declared), "--run", str(tmp_path / "run"), "--pages", str(tmp_path / "p")]
-    assert main(["run", "broken", "made", *words, "--workers", "1"]) == 1
-    assert "first N 2x24: UnknownName: unknown the options of selection: keep 'last'" in capsys.readouterr().err
-    page = (tmp_path / "p" / "broken.md").read_text()
+    page = (whole / "p" / "broken.md").read_text()
     assert "| O1 | SWS > first N | **not measured** |  | not published | first N is not there |" in page
     assert "Not measured: 2, such as first N 2x24, seed 0." in page
-    table = json.loads((tmp_path / "p" / "made.json").read_text())
-    values = {(c["row"], c["depth"]): c for c in table["cells"]}
-    assert values.keys() == {("SWS", 2), ("SWS", 3), ("first N", 2), ("first N", 3), ("trained", 2)}
+    found = made(whole)
+    values = {(c["row"], c["depth"]): c for c in found["cells"]}
+    pairs = {("SWS", 2), ("SWS", 3), ("calibrated", 2), ("first N", 2), ("first N", 3), ("trained", 2)}
+    assert values.keys() == pairs
     # A learngene's own network is measured once after learning and once as a descendant: the same to the image.
-    assert values["SWS", 3]["top1"]["0"] == table["learned"]["sws"]["0"]["accuracy"]
+    assert values["SWS", 3]["top1"]["0"] == found["learned"]["sws"]["0"]["accuracy"]
     assert [len(curve) for curve in values["trained", 2]["curves"].values()] == [2]
-    page = (tmp_path / "p" / "made.md").read_text()
+    page = (whole / "p" / "made.md").read_text()
     assert "| O1 | SWS > first N | **" in page
-    assert str(tmp_path) not in page
-    written = {path: path.stat().st_mtime_ns for path in (tmp_path / "run" / "outcomes").iterdir()}
-    assert main(["run", "made", *words, "--workers", "1"]) == 0
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run" / "outcomes").iterdir()} == written
+    assert str(whole) not in page
+    written = {path: path.stat().st_mtime_ns for path in (whole / "run" / "outcomes").iterdir()}
+    assert main(["run", "made", *words(declared, whole), "--workers", "1"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in (whole / "run" / "outcomes").iterdir()} == written
     assert "seed" not in capsys.readouterr().out
+    assert main(["run", "broken", *words(declared, whole), "--workers", "1"]) == 1
+    assert "first N 2x24: UnknownName: unknown the options of selection: keep 'last'" in capsys.readouterr().err
+
+
+def test_a_run_that_is_stopped_and_robbed_of_processes_ends_as_if_nothing_had_been(
+    declared: Path, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sws, full = (lock(tmp_path, learned_for(declared, row)) for row in ("SWS", "first N"))
+    run = ["run", "made", *words(declared, tmp_path), "--workers", "2"]
+
+    def stop() -> None:
+        wait_until(lambda: holders(sws))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def kill_it_twice() -> None:
+        wait_until(lambda: holders(sws) and holders(full))
+        (first,) = holders(sws)
+        os.kill(first, signal.SIGKILL)
+        wait_until(lambda: set(holders(sws)) - {first} and not holders(full))
+        os.kill(holders(sws)[0], signal.SIGKILL)
+
+    with meanwhile(stop), pytest.raises(KeyboardInterrupt):
+        main(run)
+    assert not (tmp_path / "run" / "outcomes" / f"{sws.name}.json").exists()
+    with meanwhile(kill_it_twice):
+        assert main(run) == 1
+    said = capsys.readouterr().err
+    assert "seed 0  sws: its process was ended from outside, perhaps because memory ran out" in said
+    assert "seed 0  SWS 2x24: needs sws, which failed" in said
+    assert "full: " not in said, "the one beside it was not done again"
+    assert main(run) == 0
+    assert made(tmp_path) == made(whole)
+
+
+def learned_for(declared: Path, row: str) -> tasks.Task:
+    """The network that a row's learngene is made of, or the learngene itself."""
+    task = next(t for t in tasks.measures(grid.load("made", folder=declared)) if t.row.name == row).learn
+    return task if row == "SWS" or task.ancestor is None else task.ancestor
+
+
+def lock(folder: Path, task: tasks.Task) -> Path:
+    return folder / "run" / "locks" / task.digest
+
+
+def holders(path: Path) -> list[int]:
+    """Processes that have this file open."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdecimal() and str(path) in map(os.readlink, (entry / "fd").iterdir()):
+                found.append(int(entry.name))
+    return found
+
+
+@contextmanager
+def meanwhile(what: Callable[[], None]) -> Iterator[None]:
+    """That goes on in a thread, and has come to its end afterwards."""
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            what()
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    yield
+    thread.join()
+    assert not failed, failed
 
 
 def test_the_pages_in_the_checkout_are_what_their_json_gives(tmp_path: Path) -> None:
