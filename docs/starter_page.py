@@ -18,8 +18,8 @@ library, beside the command that measured it. Hours of learning on CIFAR-100 wen
 where the papers trained on ImageNet: read differences, not heights. Sizes in bold are fitted: what the service answers
 there by default is a calibrated SWS descendant or WAVE's scalers of that size, stored as a small learngene of its own.
 What stands above a calibrated one is the plain descendant, which `calibration = "none"` gives. The SWS here was
-learned as published. On Fashion-MNIST growing depths and calibrating are 0.4 ± 0.3 points ahead of calibrating alone over
-6 to 9 layers ([better](evidence/better.md)); that was not tried at this size.
+learned as published. On Fashion-MNIST growing depths and calibrating are 0.4 ± 0.3 points ahead of calibrating alone
+over 6 to 9 layers ([better](evidence/better.md)); that was not tried at this size.
 """
 
 
