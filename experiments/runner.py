@@ -122,7 +122,8 @@ class _Board:
         able = [task for task in self.left if all(need.digest in self.done for need in task.needs)]
         first = [task for task in able if task.digest in self.alone][:1]
         chosen = first or able[:room]
-        self.left = [task for task in self.left if task not in chosen]
+        taken = {task.digest for task in chosen}
+        self.left = [task for task in self.left if task.digest not in taken]
         return chosen
 
     def fail(self, task: Task, why: str) -> None:
