@@ -6,7 +6,9 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -124,15 +126,17 @@ def test_a_run_that_is_stopped_and_robbed_of_processes_ends_as_if_nothing_had_be
     run = ["run", "made", *words(declared, tmp_path), "--workers", "2"]
 
     def stop() -> None:
-        wait_until(lambda: holders(sws))
+        worker = frozen(sws)
         os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1)  # the run asks it to stop, which it hears once it goes on
+        go_on(worker)
 
     def kill_it_twice() -> None:
-        wait_until(lambda: holders(sws) and holders(full))
-        (first,) = holders(sws)
+        with ThreadPoolExecutor() as both:
+            first, beside = both.map(frozen, (sws, full))
         os.kill(first, signal.SIGKILL)
-        wait_until(lambda: set(holders(sws)) - {first} and not holders(full))
-        os.kill(holders(sws)[0], signal.SIGKILL)
+        go_on(beside)
+        os.kill(frozen(sws, other_than=first), signal.SIGKILL)
 
     with meanwhile(stop), pytest.raises(KeyboardInterrupt):
         main(run)
@@ -155,6 +159,25 @@ def learned_for(declared: Path, row: str) -> tasks.Task:
 
 def lock(folder: Path, task: tasks.Task) -> Path:
     return folder / "run" / "locks" / task.digest
+
+
+def frozen(path: Path, *, other_than: int = 0) -> int:
+    """The process that has this file open, as soon as there is one: it stands still until it is told to go on.
+
+    After a minute it goes on whatever became of the test: nobody waits for it for ever.
+    """
+    wait_until(lambda: set(holders(path)) - {other_than}, each=0.01)
+    (found,) = set(holders(path)) - {other_than}
+    os.kill(found, signal.SIGSTOP)
+    thaw = threading.Timer(60, go_on, [found])
+    thaw.daemon = True
+    thaw.start()
+    return found
+
+
+def go_on(process: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(process, signal.SIGCONT)
 
 
 def holders(path: Path) -> list[int]:
