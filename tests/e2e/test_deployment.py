@@ -96,8 +96,13 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield running
     finally:
         for process in running.processes.values():
-            process.kill()
-            process.wait()
+            process.terminate()  # a master that is killed leaves its workers behind
+        for process in running.processes.values():
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def free_port() -> int:
