@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -15,6 +15,7 @@ from cases import jobs
 from cases.faults import Scene
 from cases.queue_servers import start_redis, wait_for_job, wait_until, workers
 from factories import catalog, learngene
+from learngenes_service.jobs import places
 from learngenes_service.jobs.board import Board
 from learngenes_service.jobs.link import Link
 from learngenes_service.jobs.reconcile import reconcile
@@ -90,6 +91,21 @@ def test_a_job_of_which_redis_kept_a_stub_alone_is_put_back(api: httpx.Client, s
     wait_until(lambda: reconcile(board, wait=lambda seconds: None) or redis.lpos("rq:queue:long", ticket) is not None)
     assert redis.hget(f"rq:job:{ticket}", "status") == b"queued"
     api.delete(asked["links"]["self"])
+
+
+def test_who_could_not_give_back_its_turn_to_reconcile_has_it_still(scene: Scene) -> None:
+    """Redis died meanwhile, and has kept it: jobs that were asked for in between need not wait until it runs out."""
+    redis = scene.redis.client
+    queue, other = Link(scene.redis.url).queue, Link(scene.redis.url).queue
+    with queue.alone(seconds=60) as mine:
+        wait_until(mine, seconds=70)  # the service may be at it
+        left = cast("bytes", redis.get(places.RECONCILING))
+    redis.set(places.RECONCILING, left, ex=60)
+    with other.alone(seconds=60) as theirs:
+        assert not theirs()
+    with queue.alone(seconds=60) as mine:
+        assert mine()
+    assert not redis.exists(places.RECONCILING) or redis.get(places.RECONCILING) != left
 
 
 def test_the_same_key_and_body_get_the_same_answer_and_the_key_with_another_body_is_refused(api: httpx.Client) -> None:

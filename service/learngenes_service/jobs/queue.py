@@ -55,6 +55,7 @@ class Queue:
 
     def __init__(self, url: str) -> None:
         self._redis = clients.brief(url)
+        self._token = uuid4().hex
 
     @_asking
     def enqueue(self, job: Job) -> None:
@@ -167,8 +168,11 @@ class Queue:
 
     @contextmanager
     def alone(self, *, seconds: int) -> Iterator[Callable[[], bool]]:
-        """Asked, whether this is the only one that reconciles, for so long from then on."""
-        token = uuid4().hex
+        """Asked, whether this is the only one that reconciles, for so long from then on.
+
+        What it could not give back, because Redis was away, is still its own: it goes on where it was.
+        """
+        token = self._token
 
         def mine() -> bool:
             if self._redis.set(places.RECONCILING, token, nx=True, ex=seconds):
