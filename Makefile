@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PINS   := constraints.txt
-WORKERS ?= 3
+WORKERS ?= 2
 TABLES ?= t1 t3 t4
 DATA   ?= data
 ALL    := -e '.[dev,bench]' -e 'service[local,s3]' -e 'client[timm,bar,completion,onnx]'
@@ -37,7 +37,7 @@ fix: $(VENV)/.ready  ## format, mend what can be mended, make the generated docs
 
 # A file's tests share a process, with the servers they start; files go by name, which puts the long ones first. They start
 # some hundred processes, which would each compile our modules anew where nothing may be written beside them.
-test: $(VENV)/.ready $(CLIENTS)  ## every test, in three processes (WORKERS=4: in four)
+test: $(VENV)/.ready $(CLIENTS)  ## every test, in two processes (WORKERS=4: in four)
 	env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
 serve: $(VENV)/.serves  ## run the service (no torch needed) and print a command to paste

@@ -16,6 +16,9 @@ from cases.queue_servers import RedisServer, WorkerProcess, Workers, processes_o
 LEASE_SECONDS = 5
 """Of workers that are killed; RQ's own would be 65."""
 
+PAGE = 1000
+"""Events that are read at once."""
+
 
 @dataclass
 class Scene:
@@ -47,13 +50,13 @@ class Scene:
         return dict(httpx.get(f"{self.url}/v1/jobs/{id}").json())
 
     def events(self, id: str) -> list[dict[str, Any]]:
-        """All events, page by page."""
+        """All events so far, page by page."""
         found: list[dict[str, Any]] = []
-        place = f"/v1/jobs/{id}/events?limit=1000"
+        place = f"/v1/jobs/{id}/events?limit={PAGE}"
         while True:
             page = httpx.get(self.url + place, headers={"accept": "application/json"}).json()
             found += page["events"]
-            if not page["events"]:
+            if len(page["events"]) < PAGE:  # else a job that speaks faster than it is read is read for ever
                 return found
             place = page["next"]
 
