@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -119,75 +118,66 @@ def test_a_table_runs_from_nothing_beside_one_that_fails_and_is_not_run_again(
     assert "first N 2x24: UnknownName: unknown the options of selection: keep 'last'" in capsys.readouterr().err
 
 
-def test_a_run_that_is_stopped_and_robbed_of_processes_ends_as_if_nothing_had_been(
+def test_a_run_that_is_stopped_and_robbed_of_its_process_ends_as_if_nothing_had_been(
     declared: Path, whole: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sws, full = (lock(tmp_path, learned_for(declared, row)) for row in ("SWS", "first N"))
-    run = ["run", "made", *words(declared, tmp_path), "--workers", "2"]
+    sws = lock(tmp_path, "SWS", declared)
+    run = ["run", "made", *words(declared, tmp_path), "--workers", "1"]
 
     def stop() -> None:
-        worker = frozen(sws)
+        wait_until(lambda: is_held(sws), each=0.005)
         os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(1)  # the run asks it to stop, which it hears once it goes on
-        go_on(worker)
 
-    def kill_it_twice() -> None:
-        with ThreadPoolExecutor() as both:
-            first, beside = both.map(frozen, (sws, full))
-        os.kill(first, signal.SIGKILL)
-        go_on(beside)
-        os.kill(frozen(sws, other_than=first), signal.SIGKILL)
+    def kill() -> None:
+        wait_until(lambda: waiting(sws))
+        os.kill(*waiting(sws), signal.SIGKILL)
 
     with meanwhile(stop), pytest.raises(KeyboardInterrupt):
         main(run)
     assert not (tmp_path / "run" / "outcomes" / f"{sws.name}.json").exists()
-    with meanwhile(kill_it_twice):
+    with holding(sws), meanwhile(kill):
         assert main(run) == 1
-    said = capsys.readouterr().err
-    assert "seed 0  sws: its process was ended from outside, perhaps because memory ran out" in said
-    assert "seed 0  SWS 2x24: needs sws, which failed" in said
-    assert "full: " not in said, "the one beside it was not done again"
+    said = capsys.readouterr()
+    assert "seed 0  sws: its process was ended from outside, perhaps because memory ran out" in said.err
+    assert "seed 0  SWS 2x24: needs sws, which failed" in said.err
+    assert "seed 0  first N 2x24: 0." in said.out
     assert main(run) == 0
     assert made(tmp_path) == made(whole)
 
 
-def learned_for(declared: Path, row: str) -> tasks.Task:
-    """The network that a row's learngene is made of, or the learngene itself."""
-    task = next(t for t in tasks.measures(grid.load("made", folder=declared)) if t.row.name == row).learn
-    return task if row == "SWS" or task.ancestor is None else task.ancestor
+def lock(folder: Path, row: str, declared: Path) -> Path:
+    """Of the task that learns the learngene of a row."""
+    task = next(t for t in tasks.measures(grid.load("made", folder=declared)) if t.row.name == row)
+    return folder / "run" / "locks" / task.learn.digest
 
 
-def lock(folder: Path, task: tasks.Task) -> Path:
-    return folder / "run" / "locks" / task.digest
+@contextmanager
+def holding(path: Path) -> Iterator[None]:
+    """As another run would that does this task; BlockingIOError if one does."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
 
 
-def frozen(path: Path, *, other_than: int = 0) -> int:
-    """The process that has this file open, as soon as there is one: it stands still until it is told to go on.
-
-    After a minute it goes on whatever became of the test: nobody waits for it for ever.
-    """
-    wait_until(lambda: set(holders(path)) - {other_than}, each=0.01)
-    (found,) = set(holders(path)) - {other_than}
-    os.kill(found, signal.SIGSTOP)
-    thaw = threading.Timer(60, go_on, [found])
-    thaw.daemon = True
-    thaw.start()
-    return found
+def is_held(path: Path) -> bool:
+    """Whether somebody does this task."""
+    try:
+        with holding(path):
+            return False
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
 
 
-def go_on(process: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(process, signal.SIGCONT)
-
-
-def holders(path: Path) -> list[int]:
-    """Processes that have this file open."""
-    found = []
+def waiting(path: Path) -> set[int]:
+    """Other processes that have this file open."""
+    found = set()
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
             if entry.name.isdecimal() and str(path) in map(os.readlink, (entry / "fd").iterdir()):
-                found.append(int(entry.name))
-    return found
+                found.add(int(entry.name))
+    return found - {os.getpid()}
 
 
 @contextmanager
