@@ -136,7 +136,7 @@ def cancelled(scene: Scene, id: str) -> float:
     wait_for_job(scene.url, id, "cancelled", seconds=20)
     seconds = time.monotonic() - begun
     assert scene.trainers(id) == []
-    assert not (scene.data / "runs" / id).exists()
+    wait_until(lambda: not (scene.data / "runs" / id).exists(), seconds=10)  # the end is recorded before the run goes
     return seconds
 
 

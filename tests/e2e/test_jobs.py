@@ -226,7 +226,7 @@ def test_a_job_is_followed_to_its_end_and_what_it_learned_is_served(api: httpx.C
     assert [event["id"] for event in rest["events"]] == [event["id"] for event in events[3:6]]
 
     assert api.post("/v1/jobs", json=jobs.learn(name="toy", alias="best")).json()["status"] == "finished"
-    assert not (scene.data / "runs" / id).exists()
+    wait_until(lambda: not (scene.data / "runs" / id).exists(), seconds=10)
     failed = wait_for_job(scene.url, lost, "failed")
     assert (failed["attempts"], failed["error"]["code"]) == (1, "bad-data")  # type: ignore[index]
     assert "nowhere" in api.get(f"/v1/jobs/{lost}/log").text
