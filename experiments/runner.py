@@ -13,26 +13,20 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments.tasks import Task
-from learngenes.training.processes import end_with_starter, forked
+from learngenes.training.processes import Crew, Died, Done, Failed
+
+if TYPE_CHECKING:
+    from experiments.perform import Desk
 
 LOOK_SECONDS = 0.2
 """How often a task that another run does is looked at."""
-
-_desk: Any = None
-"""Of a worker process."""
-_stopping: Any = None
-
-
-class TaskFailed(Exception):
-    """What a task ended with, in words: not every exception survives the way to another process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,36 +76,33 @@ def work(
 ) -> dict[str, str]:
     """Do what is missing of these tasks, which hold their needs. Returns why tasks failed, by digest.
 
-    told: of every task that is done, with its outcome, or None if it failed. What needs a failed task fails too. A
-    process that dies takes its task with it and no other: those beside it are done again.
+    told: of every task that is done, with its outcome, or None if it failed. What needs a failed task fails too.
     """
     board = _Board(run, tasks, told)
-    context = forked()
-    stopping = context.Event()
-    with _saved_by_a_signal():
-        while board.left:
-            indices = context.SimpleQueue()
-            for index in range(workers):
-                indices.put(index)
-            given = (run, stopping, indices)
-            with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=given) as pool:
-                try:
-                    _with_pool(pool, board, workers)
-                except BaseException:
-                    stopping.set()  # else leaving the pool waits for trainings that nobody wants
-                    raise
-    return board.failed
+    with _saved_by_a_signal(), Crew[Task](partial(_begin, run), workers=workers) as crew:
+        while True:
+            for task in board.ready(crew.idle):
+                crew.give(task)
+            if not crew.busy:
+                return board.failed
+            for task, word in crew.hear():
+                match word:
+                    case Done(outcome):
+                        board.finish(task, outcome)
+                    case Failed(why):
+                        board.fail(task, why)
+                    case Died(how):
+                        board.fail(task, f"its process ended with {how}")
 
 
 class _Board:
-    """What is left to do, and what came of the rest. alone: tasks to be done one at a time, for one ends processes."""
+    """What is left to do, and what came of the rest."""
 
     def __init__(self, run: Run, tasks: Sequence[Task], told: Callable[[Task, dict[str, Any] | None], None]) -> None:
         self.run, self.told = run, told
         self.done = {task.digest for task in tasks if run.outcome(task) is not None}
         self.left = [task for task in tasks if task.digest not in self.done]
         self.failed: dict[str, str] = {}
-        self.alone: set[str] = set()
 
     def ready(self, room: int) -> list[Task]:
         """As many as there is room for, taken off; what can't be done any more fails."""
@@ -119,9 +110,7 @@ class _Board:
             if broken := [need for need in task.needs if need.digest in self.failed]:
                 self.left.remove(task)
                 self.fail(task, f"needs {broken[0].name}, which failed")
-        able = [task for task in self.left if all(need.digest in self.done for need in task.needs)]
-        first = [task for task in able if task.digest in self.alone][:1]
-        chosen = first or able[:room]
+        chosen = [task for task in self.left if all(need.digest in self.done for need in task.needs)][:room]
         taken = {task.digest for task in chosen}
         self.left = [task for task in self.left if task.digest not in taken]
         return chosen
@@ -133,44 +122,6 @@ class _Board:
     def finish(self, task: Task, outcome: dict[str, Any] | None) -> None:
         self.done.add(task.digest)
         self.told(task, outcome)
-
-    def died(self, busy: Sequence[Task]) -> None:
-        """A process died doing one of these; which one is known if there is one."""
-        if len(busy) == 1:
-            self.fail(busy[0], "its process was ended from outside, perhaps because memory ran out")
-        else:
-            self.again(busy)
-
-    def again(self, busy: Sequence[Task]) -> None:
-        """They were not done, and one of them may have ended a process."""
-        self.alone |= {task.digest for task in busy}
-        self.left = [*busy, *self.left]
-
-
-def _with_pool(pool: ProcessPoolExecutor, board: _Board, workers: int) -> None:
-    """Until nothing is left, or the pool is broken."""
-    busy: dict[Future[dict[str, Any]], Task] = {}
-    while True:
-        if not board.alone.intersection(task.digest for task in busy.values()):
-            for task in (ready := board.ready(workers - len(busy))):
-                try:
-                    busy[pool.submit(_do, board.run, task)] = task
-                except BrokenProcessPool:
-                    board.again([*busy.values(), *(one for one in ready if one not in busy.values())])
-                    return
-        if not busy:
-            return
-        for future in wait(busy, return_when=FIRST_COMPLETED).done:
-            error = future.exception()
-            if isinstance(error, BrokenProcessPool):
-                board.died(list(busy.values()))
-                return
-            task = busy.pop(future)
-            board.alone.discard(task.digest)
-            if error is not None:
-                board.fail(task, str(error) if isinstance(error, TaskFailed) else repr(error))
-            else:
-                board.finish(task, future.result())
 
 
 @contextmanager
@@ -206,35 +157,29 @@ def workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _begin(run: Run, stopping: Any, indices: Any) -> None:
-    """A worker's desk: one thread on a CPU, or a GPU of its own."""
-    global _desk, _stopping
+def _begin(
+    run: Run, index: int, stop: Callable[[], bool], say: Callable[[Any], None]
+) -> Callable[[Task], dict[str, Any]]:
+    """What does tasks in this process: with one thread on a CPU, or on a GPU of its own."""
     import torch
 
     from experiments.perform import Desk
 
-    end_with_starter()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is asked, and asks us
-    index = indices.get()
     torch.set_num_threads(1)
+    desk = Desk.at(run.folder, run.data, report=lambda event: None, stop=stop, index=index)
+    os.environ["LOCAL_RANK"] = str(desk.place.device.index or 0)  # what learns asks this which GPU is its own
+    return partial(_do, run, desk)
 
-    _stopping = stopping.is_set
-    _desk = Desk.at(run.folder, run.data, report=lambda event: None, stop=stopping.is_set, index=index)
-    os.environ["LOCAL_RANK"] = str(_desk.place.device.index or 0)  # what learns asks this which GPU is its own
 
-
-def _do(run: Run, task: Task) -> dict[str, Any]:
-    """In a worker: the outcome of a task, kept; TaskFailed says why not, InterruptedError that it was stopped."""
+def _do(run: Run, desk: Desk, task: Task) -> dict[str, Any]:
+    """The outcome of a task, kept; InterruptedError if it was stopped."""
     from experiments.perform import perform
     from learngenes.job import Stopped
 
-    with run.alone(task, _stopping):
+    with run.alone(task, desk.stop):
         if (found := run.outcome(task)) is not None:
             return found
-        try:
-            made = None if _stopping() else perform(task, _desk)
-        except Exception as error:
-            raise TaskFailed(f"{type(error).__name__}: {error}") from None
+        made = None if desk.stop() else perform(task, desk)
         if made is None or isinstance(made, Stopped):
             raise InterruptedError(f"{task.name} was stopped; the same command goes on with it")
         outcome = {
