@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from experiments.grid import Table
 from experiments.page import page
 from experiments.summary import summary
 from experiments.tasks import Measure, Task
-from learngenes.errors import LearngenesError
+from learngenes.errors import InvalidValue, LearngenesError
 
 PAGES = Path(__file__).parents[1] / "docs" / "results" / "evidence"
 
@@ -54,12 +55,15 @@ def main(words: list[str] | None = None) -> int:
     return 0
 
 
-def write_pages(folder: Path, *, declared: Path = grid.HERE) -> list[Path]:
-    """Every page, picture and the summary that the JSON in a folder gives; their paths."""
+def write_pages(folder: Path, *, declared: Path = grid.HERE, without: Container[str] = ()) -> list[Path]:
+    """Every page, picture and the summary that the JSON in a folder gives; their paths.
+
+    without: tables whose JSON is of another declaration, and is left as it is.
+    """
     written, found, unmeasured = [], [], []
     for name in grid.names(declared):
         table = grid.load(name, folder=declared)
-        if not (folder / f"{name}.json").exists():
+        if name in without or not (folder / f"{name}.json").exists():
             unmeasured += [table] if table.evidence else []
             continue
         read = results.read(folder / f"{name}.json", table)
@@ -83,10 +87,15 @@ def _run(chosen: argparse.Namespace) -> int:
     for table in tables:
         for claim in table.claims:
             claims.check(claims.parse(claim), [row.name for row in table.rows], table.setting.learngenes)
-    for name in set(grid.names(chosen.declared)) - set(chosen.tables):
+    old = set()
+    for name in grid.names(chosen.declared):
         if (path := chosen.pages / f"{name}.json").exists():
-            # What can't be read is said now, and not when the first table is whole.
-            results.read(path, grid.load(name, folder=chosen.declared))
+            try:
+                results.read(path, grid.load(name, folder=chosen.declared))
+            except InvalidValue:
+                if name not in chosen.tables:
+                    raise  # now, and not when the first table is whole
+                old.add(name)
     command = f"python -m experiments run {' '.join(chosen.tables)} --data {chosen.data.name}"
     run = runner.Run(chosen.run, chosen.data, command, runner.commit())
     todo = tasks.with_needs(measure for table in tables for measure in tasks.measures(table))
@@ -101,7 +110,8 @@ def _run(chosen: argparse.Namespace) -> int:
             found = results.collect(table, run)
             if found.cells:
                 results.write(found, chosen.pages / f"{table.name}.json")
-        write_pages(chosen.pages, declared=chosen.declared)
+                old.discard(table.name)
+        write_pages(chosen.pages, declared=chosen.declared, without=old)
 
     with tqdm(total=len(todo), initial=len(todo) - len(missing), unit="task") as bar:
 

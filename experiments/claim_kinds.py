@@ -111,7 +111,7 @@ class Trend(_Named):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peak(_Named):
-    """A row is highest at a depth of least to most, and lower at the last."""
+    """A row is highest at a depth of least to most, above every depth beyond these, and lower at the last."""
 
     kind: ClassVar[str] = "peak"
     row: str
@@ -122,11 +122,13 @@ class Peak(_Named):
         """By the means."""
         cells = compared.of(results, self.row, (), -1)
         top = max(cells, key=compared.mean)
-        sag = difference([top.top1], [cells[-1].top1])
         here = f"{compared.mean(top):.1f} at {top.depth}, {compared.mean(cells[-1]):.1f} at {cells[-1].depth}"
         if not self.least <= top.depth <= self.most or top is cells[-1]:
             return Judged(NOT, here, f"peaks at {top.depth}")
-        return Judged(HOLDS, here) if sag.sure else Judged(WEAKER, here, compared.unsure(sag), undecided=True)
+        lower = [cell for cell in cells if cell is cells[-1] or not self.least <= cell.depth <= self.most]
+        level = [str(cell.depth) for cell in lower if not difference([top.top1], [cell.top1]).sure]
+        weak = f"not surely above {', '.join(level)}" if level else ""
+        return Judged(WEAKER if level else HOLDS, here, weak, undecided=bool(level))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,10 +188,15 @@ class Near(_Named):
         far = [d < -self.within or (d > self.within and not self.loses) for d in apart]
         here = f"{compared.mean(one[0]):.1f} and {compared.mean(other[0]):.1f}; {max(apart, key=abs):+.1f} at most"
         if any(far):
-            where = [compared.size(cell, one) for cell, too in zip(one, far, strict=True) if too]
-            return Judged(NOT, here, f"not at {', '.join(where)}")
+            where = f"not at {', '.join(compared.size(cell, one) for cell, too in zip(one, far, strict=True) if too)}"
+            surely = any(self._beyond(difference([a.top1], [b.top1])) for a, b in zip(one, other, strict=True))
+            return Judged(NOT, here, where if surely else f"{where}; {compared.unsure(by)}", undecided=not surely)
         sure = by.lies_above(-self.within) and (self.loses or by.lies_below(self.within))
         return Judged(HOLDS, here) if sure else Judged(WEAKER, here, compared.unsure(by), undecided=True)
+
+    def _beyond(self, by: Mean) -> bool:
+        """Whether a difference is surely more than claimed."""
+        return by.lies_below(-self.within) or (by.lies_above(self.within) and not self.loses)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """What a table's tasks found, as the JSON that its page is made of: one cell per row and size, one value per seed.
 
-Every value has the digest of what was asked, so that no number stands on the page of another declaration.
+Every accuracy of a descendant has the digest of what was asked, so that none stands on the page of another
+declaration.
 """
 
 from __future__ import annotations

@@ -5,13 +5,10 @@ A run directory may be given again: to go on, to another table, or after a kill.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,13 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.tasks import Task
-from learngenes.training.processes import Crew, Died, Done, Failed
+from learngenes.training.crew import Crew, Died, Done, Failed
+from learngenes.training.processes import alone
 
 if TYPE_CHECKING:
     from experiments.perform import Desk
-
-LOOK_SECONDS = 0.2
-"""How often a task that another run does is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +49,9 @@ class Run:
         part.write_text(json.dumps({"task": task.key, **outcome}, indent=1) + "\n", "utf-8")
         part.replace(path)
 
-    @contextmanager
-    def alone(self, task: Task, stopping: Callable[[], bool]) -> Iterator[None]:
-        """No other process does this task meanwhile; while one does, until we are told to stop, it is waited for."""
-        path = self.folder / "locks" / task.digest
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a") as file:
-            while not stopping():
-                with contextlib.suppress(BlockingIOError):
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                time.sleep(LOOK_SECONDS)
-            yield
+    def lock(self, task: Task) -> Path:
+        """Held by whoever does this task."""
+        return self.folder / "locks" / task.digest
 
     def _path(self, task: Task) -> Path:
         return self.folder / "outcomes" / f"{task.digest}.json"
@@ -176,10 +162,10 @@ def _do(run: Run, desk: Desk, task: Task) -> dict[str, Any]:
     from experiments.perform import perform
     from learngenes.job import Stopped
 
-    with run.alone(task, desk.stop):
+    with alone(run.lock(task), desk.stop) as mine:
         if (found := run.outcome(task)) is not None:
             return found
-        made = None if desk.stop() else perform(task, desk)
+        made = perform(task, desk) if mine else None
         if made is None or isinstance(made, Stopped):
             raise InterruptedError(f"{task.name} was stopped; the same command goes on with it")
         outcome = {

@@ -6,9 +6,7 @@ the result or a checkpoint that nobody writes to any more.
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,11 +19,9 @@ from learngenes.evaluation.cell import Bench, forget
 from learngenes.evaluation.grid import Cell
 from learngenes.job import Report, Stopped
 from learngenes.store.opened import open_store
+from learngenes.training.crew import Crew, Died, Done, Failed, Said
 from learngenes.training.device import by_itself
-from learngenes.training.processes import Crew, Died, Done, Failed, Said
-
-LOOK_SECONDS = 0.2
-"""How often it is looked whether to stop."""
+from learngenes.training.processes import LOOK_SECONDS, alone
 
 
 def work(
@@ -94,7 +90,9 @@ def _begin(
 
 def _measure(bench: Bench, report: Report, stop: Callable[[], bool], cell: Cell) -> bool:
     folder = bench.run / "cells"
-    with _locked(bench.run / "locks" / cell.name):
+    with alone(bench.run / "locks" / cell.name, stop) as mine:
+        if not mine:
+            return False
         if grid.read(folder, cell) is None:
             result = bench.measure(cell, report=report, stop=stop)
             if isinstance(result, Stopped):
@@ -102,11 +100,3 @@ def _measure(bench: Bench, report: Report, stop: Callable[[], bool], cell: Cell)
             grid.write(folder, cell, result)
         forget(bench.run, cell)
     return True
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Alone among processes that lock this path; it is freed with the process that holds it, however that ends."""
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -1,4 +1,4 @@
-"""Several processes that compute: each a fork of one server, which has imported what they need and does nothing else.
+"""Where processes that compute come from: a server that has imported what they need and does nothing but fork.
 
 Importing torch and timm takes seconds of a core and hundreds of megabytes. Processes that are spawned would each pay
 that, and one that comes in place of another that died would pay it again.
@@ -7,213 +7,23 @@ that, and one that comes in place of another that died would pay it again.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import partial
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerContext, ForkServerProcess
-from typing import Any, Generic, Self, TypeVar
+from contextlib import contextmanager
+from multiprocessing import forkserver, resource_tracker
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
 
-LEAVING_SECONDS = 90
-"""How long a process may take to end once it is told to: a training saves what it has."""
-
-Task = TypeVar("Task")
+LOOK_SECONDS = 0.2
+"""How often it is looked whether others are done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
-    """Word of a process that is still at its task."""
-
-    what: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What came of a task."""
-
-    what: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """What a task ended with, in words: not every exception survives the way to another process."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Died:
-    """The process is gone, and its task with it. how: its signal or exit status."""
-
-    how: str
-
-
-Word = Said | Done | Failed | Died
-
-Begin = Callable[[int, Callable[[], bool], Callable[[Any], None]], Callable[[Task], Any]]
-"""Makes of a fresh process what does tasks: begin(index among the processes, stop, say) -> do.
-
-stop() tells while at a task whether to put it down; say(what) is heard as Said. All are used by the main thread alone.
-"""
-
-
-class Crew(Generic[Task]):
-    """Processes that are each at one task at a time; one that dies takes its task with it and no other.
-
-    They start when they are needed, and end with the block or with the process that they were started from, however
-    that ends. begin and tasks are pickled.
-    """
-
-    def __init__(self, begin: Begin[Task], *, workers: int) -> None:
-        self._begin, self._context = begin, _forked()
-        self._absent = list(reversed(range(workers)))
-        self._idle: list[_Worker[Task]] = []
-        self._busy: list[_Worker[Task]] = []
-        self._told_to_stop = False
-
-    @property
-    def idle(self) -> int:
-        """How many tasks can be given."""
-        return 0 if self._told_to_stop else len(self._idle) + len(self._absent)
-
-    @property
-    def busy(self) -> tuple[Task, ...]:
-        """The tasks that somebody is at."""
-        return tuple(worker.task for worker in self._busy)
-
-    def give(self, task: Task) -> int:
-        """Let one that is idle do it; the id of its process."""
-        assert self.idle, "nobody is idle"
-        worker = self._next(task)
-        with contextlib.suppress(OSError):  # it died just now: hearing will tell
-            worker.connection.send((worker.task,))
-        self._busy.append(worker)
-        assert worker.process.pid is not None
-        return worker.process.pid
-
-    def hear(self, seconds: float | None = None) -> Iterator[tuple[Task, Word]]:
-        """What those that are busy say, with the task they are at; waits for it, so many seconds at most."""
-        ready = wait([end for worker in self._busy for end in (worker.connection, worker.process.sentinel)], seconds)
-        for worker in [one for one in self._busy if one.connection in ready or one.process.sentinel in ready]:
-            word = worker.hear()
-            if not isinstance(word, Said):
-                self._busy.remove(worker)
-            if isinstance(word, Died):
-                self._absent.append(worker.index)
-            elif not isinstance(word, Said):
-                self._idle.append(worker)
-            yield worker.task, word
-
-    def stop(self) -> None:
-        """Let all put down what they are at and end; they can still be heard, and get no more tasks."""
-        if not self._told_to_stop:
-            self._told_to_stop = True
-            for worker in (*self._idle, *self._busy):
-                worker.send_home()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-        for worker in (*self._idle, *self._busy):
-            worker.connection.close()
-        for worker in (*self._idle, *self._busy):
-            worker.leave()
-
-    def _next(self, task: Task) -> _Worker[Task]:
-        while self._idle:
-            worker = self._idle.pop()
-            if worker.process.is_alive():
-                worker.task = task
-                return worker
-            worker.connection.close()
-            self._absent.append(worker.index)
-        return _Worker.start(self._context, self._begin, self._absent.pop(), task)
-
-
-@dataclass(slots=True, eq=False)
-class _Worker(Generic[Task]):
-    process: ForkServerProcess
-    connection: Connection
-    index: int
-    task: Task
-
-    @classmethod
-    def start(cls, context: ForkServerContext, begin: Begin[Task], index: int, task: Task) -> _Worker[Task]:
-        """A new process; it has to be given the task yet."""
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, begin, index))
-        process.start()
-        theirs.close()  # so that its end closes with the process
-        return cls(process, ours, index, task)
-
-    def hear(self) -> Word:
-        """What it said; what it said before it died comes first."""
-        with contextlib.suppress(EOFError, OSError):
-            if self.connection.poll():
-                word: Word = self.connection.recv()
-                return word
-        self.connection.close()
-        self.process.join(LEAVING_SECONDS)
-        code = self.process.exitcode
-        if code is None or code >= 0:
-            return Died(f"exit status {code}")
-        name = signal.Signals(-code).name
-        return Died(f"signal {name}" + (", perhaps because memory ran out" if name == "SIGKILL" else ""))
-
-    def send_home(self) -> None:
-        """It ends once it has put down its task."""
-        with contextlib.suppress(OSError):
-            self.connection.send(None)
-
-    def leave(self) -> None:
-        """Wait for its end; end it if it does not."""
-        self.process.join(LEAVING_SECONDS)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
-
-
-def _serve(connection: Connection, begin: Begin[Any], index: int) -> None:
-    """The life of a process: tasks come in, what came of them goes back, until None comes or nobody is there."""
-    _end_with_starter()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is asked, and asks us
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-    def send(word: Word) -> None:
-        with contextlib.suppress(OSError):  # nobody listens any more
-            connection.send(word)
-
-    # What comes while a task is done is the word to stop, or the end of the connection: no lock that a process could
-    # be killed with, as an Event of multiprocessing has one.
-    try:
-        do = begin(index, connection.poll, lambda what: send(Said(what)))
-    except Exception as error:
-        do = partial(_fail, error)
-    while True:
-        try:
-            given = connection.recv()
-        except (EOFError, OSError):
-            return
-        if given is None:
-            return
-        try:
-            word: Word = Done(do(*given))
-        except Exception as error:
-            word = Failed(f"{type(error).__name__}: {error}")
-        send(word)
-
-
-def _fail(error: Exception, task: Any) -> None:
-    raise error
-
-
-def _forked() -> ForkServerContext:
+def forked() -> ForkServerContext:
     """Where processes come from. Nothing was computed before the fork, so no thread and no GPU is lost in it.
 
     They see the environment as it was when the first of them started. The server lives as long as any of them.
@@ -223,7 +33,17 @@ def _forked() -> ForkServerContext:
     return context
 
 
-def _end_with_starter() -> None:
+def start_server() -> None:
+    """If it does not run. A Ctrl-C of the terminal would end it while it imports what it needs, with a traceback."""
+    resource_tracker.ensure_running()  # which the server starts first, and which unblocks the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # what is started inherits that
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def end_with_starter() -> None:
     """Be killed as soon as the process that asked for this one is gone, however it ended: no orphans.
 
     Their parent is the server, so that the kernel's word (guard) would not be enough.
@@ -236,3 +56,20 @@ def _end_with_starter() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=wait_for_it, name="ends with its starter", daemon=True).start()
+
+
+@contextmanager
+def alone(path: Path, stop: Callable[[], bool]) -> Iterator[bool]:
+    """True once no other process is in such a block of this path, or False as soon as we are told to stop.
+
+    It is free again with the process that had it, however that ends.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        while not stop():
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                yield True
+                return
+            time.sleep(LOOK_SECONDS)
+        yield False

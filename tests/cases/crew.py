@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 
@@ -39,6 +40,12 @@ def _do(index: int, stop: Callable[[], bool], say: Callable[[Any], None], task: 
             while not stop():
                 time.sleep(0.01)
             return "put down"
+        case _ if task.startswith("leave "):
+            say("waiting")
+            while not stop():
+                time.sleep(0.01)
+            Path(task.removeprefix("leave ")).touch()
+            return None
         case "deaf":
             say("deaf")
             time.sleep(600)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from cases.queue_servers import wait_until
 
 from experiments import grid, tasks
 from experiments.__main__ import PAGES, main, write_pages
+from learngenes.errors import InvalidValue
 
 TABLE = """
 title = "A table"
@@ -143,6 +145,34 @@ def test_a_run_that_is_stopped_and_robbed_of_its_process_ends_as_if_nothing_had_
     assert "seed 0  first N 2x24: 0." in said.out
     assert main(run) == 0
     assert made(tmp_path) == made(whole)
+
+
+def test_tables_that_were_declared_anew_are_run_together_and_replace_what_was_there(
+    declared: Path, whole: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "declared"
+    shutil.copytree(declared, folder)
+    shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
+    made, more = folder / "tables" / "made.toml", folder / "tables" / "more.toml"
+    more.write_text(made.read_text().replace("depths = [2, 3]", "depths = [1]").replace("depths = [2]", "depths = [1]"))
+    run = [*words(folder, tmp_path), "--workers", "1"]
+    (folder / "tables" / "broken.toml").unlink()
+    assert main(["run", "more", *run]) == 0
+    for path in (made, more):
+        path.write_text(path.read_text().replace('"SWS"', '"stages"'))
+        (task,) = [task for task in tasks.measures(grid.load(path.stem, folder=folder)) if task.row.name == "stages"][
+            :1
+        ]
+        (tmp_path / "run" / "outcomes" / f"{task.digest}.json").unlink()
+    with pytest.raises(
+        InvalidValue, match=r"made\.json holds SWS at 2x24, seed 0, as made\.toml no longer declares it"
+    ):
+        write_pages(tmp_path / "p", declared=folder)
+    assert main(["run", "more", *run]) == 1  # nothing is half written because of another table
+    assert "SWS" in (tmp_path / "p" / "more.json").read_text()
+    assert main(["run", "made", "more", *run]) == 0
+    for name in ("made", "more"):
+        assert "| depth | stages |" in (tmp_path / "p" / f"{name}.md").read_text()
 
 
 def lock(folder: Path, row: str, declared: Path) -> Path:

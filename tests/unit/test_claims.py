@@ -57,12 +57,17 @@ def test_same_trend_peak_gap_chance_and_near() -> None:
         dip={6: [50, 51, 52], 7: [40, 41, 42], 8: [70, 71, 73]},
         top={6: [50, 51, 52], 7: [60, 61, 62], 8: [55, 56, 57.5]},
         wide={6: [49, 51, 53], 7: [60, 61, 62]},
+        flat={6: [59.9, 61.5, 61], 7: [60, 61, 62], 8: [55, 56, 57.5]},
+        far={6: [47, 50.8, 50.5], 7: [60, 61, 62]},
     )
     assert judged(found, kind="trend", row="up", direction="up").verdict == kinds.HOLDS
     assert judged(found, kind="trend", row="up", direction="down").verdict == kinds.NOT
     assert judged(found, kind="trend", row="dip", direction="up").why == "falls at 7"
     assert judged(found, kind="peak", row="top", least=7, most=7).verdict == kinds.HOLDS
     assert judged(found, kind="peak", row="up", least=6, most=7).why == "peaks at 8"
+    flat = judged(found, kind="peak", row="flat", least=7, most=7)
+    assert (flat.verdict, flat.why, flat.undecided) == (kinds.WEAKER, "not surely above 6", True)
+    assert judged(found, kind="peak", row="flat", least=6, most=7).verdict == kinds.HOLDS
     assert judged(found, kind="same", row="up", than="dip", depths=[6, 8]).verdict == kinds.HOLDS
     assert judged(found, kind="same", row="up", than="dip", depths=[6, 7]).here == "differ at 7"
     assert judged(found, kind="gap", row="up", than="top", first=7, last=8).verdict == kinds.HOLDS
@@ -74,7 +79,11 @@ def test_same_trend_peak_gap_chance_and_near() -> None:
     assert judged(found, kind="near", row="wide", than="top", within=1, depths=[6]).verdict == kinds.WEAKER
     assert judged(found, kind="near", row="up", than="top", within=1).why == "not at 8"
     assert judged(found, kind="near", row="up", than="top", within=1, loses=True).verdict == kinds.HOLDS
-    assert judged(found, kind="near", row="top", than="up", within=1, loses=True).verdict == kinds.NOT
+    lost = judged(found, kind="near", row="top", than="up", within=1, loses=True)
+    assert (lost.verdict, lost.why, lost.undecided) == (kinds.NOT, "not at 8", False)
+    unsure = judged(found, kind="near", row="far", than="top", within=1, depths=[6])
+    assert (unsure.verdict, unsure.undecided) == (kinds.NOT, True)
+    assert unsure.why.startswith("not at 6; 95 % interval -")
 
 
 def test_a_learngene_stores_less_than_others_together() -> None:
