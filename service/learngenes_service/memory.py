@@ -8,7 +8,9 @@ import hashlib
 import logging
 import os
 import re
+import time
 from collections import OrderedDict
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -25,6 +27,9 @@ from learngenes_service.telemetry.metrics import Metrics
 KEPT_TENSORS = 50_000
 """Tensors of all descendants held in memory: some 20 MB, or 400 descendants of depth 9."""
 
+TURN_SECONDS = 0.1
+"""So long a file is read for its sha256 before it is another's turn, or one tensor if that takes longer."""
+
 log = logging.getLogger("learngenes.service")
 _ID = re.compile(r"[0-9a-f]{64}")
 
@@ -36,6 +41,14 @@ class Descendant:
     recipe: Recipe
     manifest: Manifest
     file: VirtualFile
+
+
+@dataclass(slots=True, eq=False)
+class _Reading:
+    """A file that is being read for its sha256. waiting: how many wait for that."""
+
+    task: asyncio.Task[str]
+    waiting: int = 0
 
 
 class Memory:
@@ -52,7 +65,7 @@ class Memory:
         self._asked: OrderedDict[bytes, str] = OrderedDict()
         self._unkept: set[str] = set()
         self._tensors = 0
-        self._hashes: dict[str, asyncio.Future[str]] = {}
+        self._readings: dict[str, _Reading] = {}
         # As many threads as cores, and their own: however many download, planning does not wait behind them.
         self.computing = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="compute")
         # One thread: reading gigabytes must not take the threads that answer small requests.
@@ -88,13 +101,38 @@ class Memory:
         return self._touch(id) or self._remember(await asyncio.to_thread(self._recall, id))
 
     async def sha256(self, descendant: Descendant) -> str:
-        """sha256 of the weights file: read once, however many ask, then known for ever."""
+        """sha256 of the weights file: read once, however many ask, then known for ever.
+
+        Files are read in turns, so that a small one does not wait for a large one, and no further once nobody waits.
+        """
         id = descendant.file.id
-        if id not in self._hashes:
-            loop = asyncio.get_running_loop()
-            self._hashes[id] = loop.run_in_executor(self._hasher, self._hash, descendant)
-            self._hashes[id].add_done_callback(lambda _: self._hashes.pop(id, None))
-        return await asyncio.shield(self._hashes[id])
+        reading = self._readings.get(id)
+        if reading is None:
+            reading = self._readings[id] = _Reading(asyncio.create_task(self._read(descendant)))
+        reading.waiting += 1
+        try:
+            return await asyncio.shield(reading.task)
+        finally:
+            reading.waiting -= 1
+            if not reading.waiting:
+                reading.task.cancel()  # which does nothing to what is done
+                if self._readings.get(id) is reading:
+                    del self._readings[id]
+
+    async def _read(self, descendant: Descendant) -> str:
+        id = descendant.file.id
+        known = await asyncio.to_thread(self.known_sha256, id)
+        if known is not None:
+            return known
+        pieces, sha256 = stream(descendant.file), hashlib.sha256()
+        while await asyncio.get_running_loop().run_in_executor(self._hasher, _one_turn, pieces, sha256):
+            pass
+        await asyncio.to_thread(self._keep_sha256, id, sha256.hexdigest())
+        return sha256.hexdigest()
+
+    def _keep_sha256(self, id: str, sha256: str) -> None:
+        with contextlib.suppress(BlobExists, OSError):
+            self.catalog.store.create(f"digests/{id}", [sha256.encode()])
 
     def _make(self, manifest: Manifest, request: Request, among: Catalog) -> Descendant:
         recipe, chosen = planned(among, manifest, request)
@@ -141,17 +179,15 @@ class Memory:
         except BlobNotFound:
             return None
 
-    def _hash(self, descendant: Descendant) -> str:
-        key = f"digests/{descendant.file.id}"
-        known = self.known_sha256(descendant.file.id)
-        if known is not None:
-            return known
-        sha256 = hashlib.sha256()
-        for piece in stream(descendant.file):
-            sha256.update(piece)
-        with contextlib.suppress(BlobExists, OSError):
-            self.catalog.store.create(key, [sha256.hexdigest().encode()])
-        return sha256.hexdigest()
+
+def _one_turn(pieces: Iterator[memoryview], sha256: hashlib._Hash) -> bool:
+    """Read on for a while; whether there is more."""
+    until = time.monotonic() + TURN_SECONDS
+    for piece in pieces:
+        sha256.update(piece)
+        if time.monotonic() >= until:
+            return True
+    return False
 
 
 def _weight(descendant: Descendant) -> int:

@@ -14,6 +14,7 @@ from learngenes_service.descendants.small import FOR_EVER, REVALIDATED, small_re
 from learngenes_service.memory import Descendant
 from learngenes_service.problems import documented
 from learngenes_service.state import Shelf, TheShelf
+from learngenes_service.waiting import unless_gone
 
 router = APIRouter(prefix="/v1/descendants", tags=["descendants"])
 
@@ -29,7 +30,7 @@ _BYTES: dict[int | str, dict[str, Any]] = {
 async def get_document(id: str, request: Request, shelf: TheShelf) -> JSONResponse:
     """The descendant document: size, cost, init report, lineage, quality, files with their sha256."""
     descendant = await shelf.get(id)
-    sha256 = await shelf.sha256(descendant)
+    sha256 = await unless_gone(request.receive, shelf.sha256(descendant))
     return JSONResponse(await describe(descendant, base_url=str(request.base_url).rstrip("/"), sha256=sha256))
 
 

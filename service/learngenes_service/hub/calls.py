@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote, unquote
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import Receive
 
 from learngenes_service.access.callers import Caller
 from learngenes_service.descendants.small import FOR_EVER
@@ -26,6 +25,7 @@ from learngenes_service.hub.shared import Shared
 from learngenes_service.hub.snapshots import Snapshots
 from learngenes_service.memory import Descendant
 from learngenes_service.state import Library, Shelf
+from learngenes_service.waiting import unless_gone
 
 TRUE = ("1", "true", "True")
 LISTED_AT_ONCE = 2
@@ -109,28 +109,16 @@ class Call:
     async def sha256(self, found: Found) -> str:
         """The true sha256 of the weights, however long it takes."""
         descendant = await self.descendant(found)
-        return await self.unless_gone(self.hub.digests.true(descendant, self.shelf))
+        return await unless_gone(self.request.receive, self.hub.digests.true(descendant, self.shelf))
 
     async def listed(self, work: Callable[[], Result]) -> Result:
         """What takes long to list: made in threads of its own, once for all who ask this and see the same."""
         loop, hub = asyncio.get_running_loop(), self.hub
         key = (f"{self.matched.string}?{self.request.url.query}", self.caller.sees_private)
         answer_to(self.request.scope).private = self.caller.sees_private
-        made: Result = await self.unless_gone(hub.lists.wait(key, lambda: loop.run_in_executor(hub.threads, work)))
+        making = hub.lists.wait(key, lambda: loop.run_in_executor(hub.threads, work))
+        made: Result = await unless_gone(self.request.receive, making)
         return made
-
-    async def unless_gone(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """What the work gives; ClientDisconnect, and the work cancelled, once nobody waits for the answer."""
-        task = asyncio.create_task(work)
-        gone = asyncio.create_task(_gone(self.request.receive))
-        try:
-            await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                raise ClientDisconnect
-            return task.result()
-        finally:
-            gone.cancel()
-            task.cancel()
 
     def json(self, content: Any, found: Found | None = None, *, headers: Mapping[str, str] | None = None) -> Response:
         """An answer in JSON, to be asked for again unless it is of a commit. found: what it tells of."""
@@ -154,8 +142,3 @@ class Call:
         location = scope.get("root_path", "") + path + (f"?{query}" if query else "")
         kept = {name: headers[name] for name in (*REPEATED, "x-hf-warning") if name in headers}
         return Response(b"", 307, {"location": location, "cache-control": "no-cache", **kept})
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

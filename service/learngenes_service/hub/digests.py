@@ -13,6 +13,9 @@ from learngenes_service.state import Shelf
 STARTED = 4
 """Whoever only looks at many addresses must not queue gigabytes to be read for each."""
 
+LOOKED_AT_BYTES = 4 << 30
+"""What is larger is read only while somebody waits for its sha256, not for who looked at its address once."""
+
 MOST_AWAITED = 64
 KEPT = 20_000
 
@@ -22,8 +25,7 @@ class Digests:
 
     def __init__(self) -> None:
         self._kept: Recent[str, str] = Recent(KEPT, weight=KEPT)
-        # One at a time, as the one thread that reads: what waits here can still lose its turn.
-        self._open: Shared[str, str] = Shared(at_once=1, most=MOST_AWAITED)
+        self._open: Shared[str, str] = Shared(at_once=STARTED, most=MOST_AWAITED, breaks_off=True)
 
     async def soon(self, descendant: Descendant, shelf: Shelf, *, seconds: float) -> str | None:
         """The sha256 if it is known or takes so long at most; else it goes on being computed, if there is room."""
@@ -32,7 +34,7 @@ class Digests:
         if known is not None:
             return known
         if id not in self._open:
-            if len(self._open) >= STARTED:
+            if len(self._open) >= STARTED or descendant.file.size > LOOKED_AT_BYTES:
                 return None
             self._open.start(id, work)
         try:

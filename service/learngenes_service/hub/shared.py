@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 @dataclass(slots=True, eq=False)
 class _Job(Generic[Result]):
-    """lasting: it is done even if nobody waits for it. What has begun is never broken off."""
+    """lasting: it is done even if nobody waits for it."""
 
     task: asyncio.Task[Result]
     lasting: bool
@@ -25,11 +25,16 @@ class _Job(Generic[Result]):
 
 
 class Shared(Generic[Key, Result]):
-    """at_once: so much work is done at the same time; most: so much may be open, begun or not. For the event loop."""
+    """at_once: so much work is done at the same time; most: so much may be open, begun or not. For the event loop.
 
-    def __init__(self, *, at_once: int, most: int) -> None:
+    breaks_off: whether work that has begun ends when it is cancelled; what goes on in a thread does not, and is let
+    end.
+    """
+
+    def __init__(self, *, at_once: int, most: int, breaks_off: bool = False) -> None:
         self._room = asyncio.Semaphore(at_once)
         self._most = most
+        self._breaks_off = breaks_off
         self._jobs: dict[Key, _Job[Result]] = {}
 
     def __len__(self) -> int:
@@ -46,7 +51,7 @@ class Shared(Generic[Key, Result]):
             return await asyncio.shield(job.task)
         finally:
             job.waiting -= 1
-            if not (job.waiting or job.begun or job.lasting):
+            if not (job.waiting or job.lasting or (job.begun and not self._breaks_off)):
                 job.task.cancel()
                 self._forget(key, job)
 

@@ -17,6 +17,7 @@ from learngenes_service.initialize.reading import read
 from learngenes_service.initialize.schemas import InitializeBody
 from learngenes_service.problems import documented
 from learngenes_service.state import TheShelf
+from learngenes_service.waiting import unless_gone
 
 router = APIRouter(tags=["initialize"])
 
@@ -58,7 +59,7 @@ async def post_initialize(
         return await needs_learning.learn(error, manifest, shelf, request=request, caller=caller)
     if _wants_document(request.headers.get("accept", "*/*")):
         base_url = str(request.base_url).rstrip("/")
-        sha256 = await shelf.sha256(descendant)
+        sha256 = await unless_gone(request.receive, shelf.sha256(descendant))
         return JSONResponse(await describe(descendant, base_url=base_url, sha256=sha256), headers={"vary": "accept"})
     return weights_response(descendant, shelf, location=True)
 
