@@ -30,7 +30,7 @@ from learngenes_service.learngenes.endpoints import router as learngenes_router
 from learngenes_service.learngenes.files import router as learngene_files
 from learngenes_service.memory import Memory
 from learngenes_service.page import endpoints as page
-from learngenes_service.page import job_pages
+from learngenes_service.page import job_pages, reference
 from learngenes_service.plan.endpoints import router as plan
 from learngenes_service.publishing.endpoints import blobs
 from learngenes_service.publishing.endpoints import router as publishing
@@ -82,6 +82,8 @@ def create_app(settings: Settings) -> FastAPI:
         version=learngenes.__version__,
         description="Name a size; get a Vision Transformer checkpoint that already knows something.",
         lifespan=lifespan,
+        docs_url=None,  # FastAPI's own pages ask other hosts for their script
+        redoc_url=None,
         max_body_size=settings.body_bytes,
     )
     app.state.metrics = metrics
@@ -103,8 +105,9 @@ def create_app(settings: Settings) -> FastAPI:
             max_body_size=larger.get(id(router)),
         )
     app.include_router(operations.router)
-    for pages in (page.router, job_pages.router, page.static):
+    for pages in (page.router, job_pages.router, page.static, reference.router):
         app.include_router(pages)
+    app.mount(reference.FILES, reference.files())
     app.router.routes.extend(hub.routes(Hub()))  # the last: whatever else is here, it comes first
     return app
 

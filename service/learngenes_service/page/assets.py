@@ -53,7 +53,7 @@ def assets() -> Mapping[str, Asset]:
     script, style = _joined("script", SCRIPT, ".js"), _joined("style", STYLE, ".css")
     # One function around all of it: nothing of it is a global name.
     files = {"page.js": b'"use strict";\n(() => {\n' + script + b"})();\n", "page.css": style}
-    files["icon.svg"] = (STATIC / "icon.svg").read_bytes()
+    files |= {name: (STATIC / name).read_bytes() for name in ("icon.svg", "reference.js")}
     return MappingProxyType({name: _asset(name, raw) for name, raw in files.items()})
 
 

@@ -44,6 +44,13 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_a_phone(zoo: Any, open_page
         page.set_viewport_size({"width": 360, "height": 740})
 
 
+def test_the_api_is_a_page_that_asks_nobody_else(zoo: Any, open_page: Open) -> None:
+    page = open_page(f"{zoo.url}/docs")
+    page.get_by_text("/v1/descendants/{id}", exact=True).first.wait_for()
+    page.locator("#operations-initialize-post_initialize_initialize_post").wait_for()
+    assert httpx.get(f"{zoo.url}/redoc").status_code == 404
+
+
 def test_every_picture_has_a_table_twin(zoo: Any, open_page: Open) -> None:
     page = open_page(f"{zoo.url}/?depth=6&width=32")
     assert page.locator("svg[role=img]").count() == 2
