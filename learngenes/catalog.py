@@ -91,17 +91,21 @@ class Catalog:
             version = str(aliases.find(self.store, name, version) or "")
         key = f"learngenes/{check_name(name)}/{version}.json"
         if not (version.isascii() and version.isdigit()):
-            raise LearngeneNotFound(reference, self.names())
+            raise self._not_found(reference)
         manifest = self._manifests.get(key)
         if manifest is None:
             try:
                 manifest = gene.from_json(self.store.read(key))
             except BlobNotFound:
-                raise LearngeneNotFound(reference, self.names()) from None
+                raise self._not_found(reference) from None
             if manifest.reference != f"{name}@{version}":
                 raise CorruptLearngene(f"the manifest under {key!r} calls itself {manifest.reference!r}")
             self._manifests.put(key, manifest)
         return manifest
+
+    def _not_found(self, reference: str) -> LearngeneNotFound:
+        names, name = self.names(), reference.partition("@")[0]
+        return LearngeneNotFound(reference, names, versions=self.versions(name) if name in names else ())
 
     def offered(self) -> list[Manifest]:
         """What every name stands for, by name; without those of which all versions were taken back."""

@@ -164,13 +164,15 @@ class StoreUnavailable(LearngenesError, OSError):
 
 
 class LearngeneNotFound(LearngenesError, LookupError):
-    """No learngene of that name and version."""
+    """No learngene of that name and version. known: names; versions: of the learngene, if its name is one of them."""
 
     code = "learngene-not-found"
 
-    def __init__(self, name: str, known: Iterable[str]) -> None:
+    def __init__(self, name: str, known: Iterable[str], *, versions: Iterable[int] = ()) -> None:
         self.name, self.known = name, tuple(known)
-        super().__init__(f"no learngene {name!r} here; {suggest(name, self.known)}")
+        there = ", ".join(map(str, versions))
+        way = f"its versions are {there}" if there else suggest(name, self.known, listed=_whole(self.known))
+        super().__init__(f"no learngene {name!r} here; {way}")
 
 
 class Yanked(LearngenesError):
@@ -195,10 +197,17 @@ class BadSignature(LearngenesError, ValueError):
     code = "bad-signature"
 
 
-def suggest(name: str, known: Iterable[str]) -> str:
-    """One clause that leads on: the nearest known name, or all of them."""
+def suggest(name: str, known: Iterable[str], *, listed: Iterable[str] | None = None) -> str:
+    """One clause that leads on: the nearest known name, or all of them, or those listed of them."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]!r}?"
+    names = names if listed is None else sorted(listed)
     return f"known: {', '.join(names)}" if names else "none are known"
+
+
+def _whole(names: Iterable[str]) -> list[str]:
+    """Without the fitted sizes of those that are there: they answer for these by themselves."""
+    known = set(names)
+    return [name for name in known if name.rpartition("-depth")[0] not in known]

@@ -69,7 +69,8 @@ class InvalidRequest(ServiceError):
         self.errors = tuple((str(entry.get("field", "")), str(entry.get("message", ""))) for entry in entries)
 
     def __str__(self) -> str:
-        fields = "; ".join(f"{field}: {message}" for field, message in self.errors)
+        said = (f"{field}: {message}" if field else message for field, message in self.errors)
+        fields = "; ".join(one for one in said if one not in self.detail)
         return f"{self.detail} ({fields})" if fields else self.detail
 
 

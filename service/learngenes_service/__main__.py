@@ -58,6 +58,24 @@ class Server(uvicorn.Server):
         )
 
 
+def _check_address(settings: Settings) -> None:
+    """InvalidValue unless the address can be listened on: said before anything is started."""
+    if not settings.port:
+        return
+    try:
+        (family, kind, protocol, _, address), *_ = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise InvalidValue(
+            f"can't listen on port {settings.port} of {settings.host}: {error.strerror or error}; set {PREFIX}PORT to "
+            f"another, or to 0 for any that is free"
+        ) from None
+
+
 def serve(settings: Settings) -> None:
     """Run until interrupted."""
     app = create_app(settings)
@@ -93,6 +111,10 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(error, 2)
     if not hasattr(options, "run"):
         logs.set_up(settings)
+        try:
+            _check_address(settings)
+        except InvalidValue as error:
+            return _fail(error, 1)
         with contextlib.suppress(KeyboardInterrupt):
             _run(settings)
         return 0

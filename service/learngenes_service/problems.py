@@ -244,7 +244,7 @@ async def _of_http(request: Request, error: Exception) -> Response:
 
 async def _of_gone(request: Request, error: Exception) -> Response:
     """Nobody reads it: for the log and the metrics, where it is no failure of the service."""
-    return ProblemResponse(400, "client-gone", "the connection ended before the request's body was whole")
+    return ProblemResponse(400, "client-gone", "the client ended the connection before it had its answer")
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:

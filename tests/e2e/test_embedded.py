@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,7 +33,7 @@ def test_a_bare_start_brings_its_own_server_and_a_signal_ends_all_of_it(
     if origin == "PATH":
         (programs / "redis-server").symlink_to(cast("Path", server.binary()))
     running = launch(path=programs).ready()
-    pid, socket = running.server_pid, running.data / "redis.sock"
+    pid, place = running.server_pid, running.data / "redis.sock"
     settings = cast("dict[str, Any]", running.redis.config_get("*"))
     expected = {
         "port": "0",
@@ -42,12 +43,23 @@ def test_a_bare_start_brings_its_own_server_and_a_signal_ends_all_of_it(
         "maxmemory-policy": "noeviction",
     }
     assert {name: settings[name] for name in expected} == expected
-    assert socket.stat().st_mode & 0o777 == 0o700
+    assert place.stat().st_mode & 0o777 == 0o700
     assert Path(f"/proc/{pid}/cmdline").read_text().startswith(str(programs)) == (origin == "PATH")
     running.says("no worker is started here")
     assert running.leave(number) == 0
     assert gone(pid)
-    assert not server.answers(socket)
+    assert not server.answers(place)
+
+
+def test_a_port_that_is_taken_is_one_sentence_before_anything_is_started(launch: Launch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        running = launch(LEARNGENES_PORT=str(port))
+        assert running.process.wait(30) == 1
+    said = f"learngenes-service: can't listen on port {port} of 127.0.0.1: Address already in use; set LEARNGENES_PORT"
+    assert running.said.read_text().startswith(said)
+    assert len(running.said.read_text().splitlines()) == 1
+    assert not server.answers(server.socket_of(running.data))
 
 
 def test_a_second_service_attaches_and_the_last_one_to_leave_ends_the_server(launch: Launch) -> None:

@@ -57,10 +57,11 @@ def test_names_are_sorted() -> None:
     assert catalog.versions("c") == []
 
 
-@pytest.mark.parametrize("reference", ["tinny", "tiny@2", "tiny@01", "tiny@x", "tiny@-1", "tiny@1@1", "tiny@²"])
+@pytest.mark.parametrize("reference", ["tinny", "tiny@3", "tiny@01", "tiny@x", "tiny@-1", "tiny@1@1", "tiny@²"])
 def test_what_is_not_there_names_what_is(reference: str) -> None:
-    catalog = factories.catalog(None, tiny())
-    with pytest.raises(LearngeneNotFound, match=f"no learngene '{reference}' here; did you mean 'tiny'") as error:
+    catalog = factories.catalog(None, tiny(), tiny(2))
+    way = "its versions are 1, 2" if "@" in reference else "did you mean 'tiny'"
+    with pytest.raises(LearngeneNotFound, match=f"no learngene '{reference}' here; {way}") as error:
         catalog.get(reference)
     assert error.value.known == ("tiny",)
 

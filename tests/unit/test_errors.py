@@ -45,6 +45,12 @@ def test_errors_carry_what_they_speak_of() -> None:
     assert str(LearngeneNotFound("tinny", ["tiny"])) == "no learngene 'tinny' here; did you mean 'tiny'?"
 
 
+def test_fitted_sizes_are_found_by_name_and_not_listed() -> None:
+    known = ["sws", "sws-depth9-width384", "b-depth9-width384"]
+    assert str(LearngeneNotFound("x", known)) == "no learngene 'x' here; known: b-depth9-width384, sws"
+    assert str(LearngeneNotFound("sws-depth8-width384", known)).endswith("did you mean 'sws-depth9-width384'?")
+
+
 def test_a_name_like_no_other_gets_all_of_them() -> None:
     assert suggest("xyz", ["b", "a"]) == "known: a, b"
     assert suggest("xyz", []) == "none are known"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Collection
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,13 +18,16 @@ from learngenes_service.problems import Refusal, size_facts, validation_problem
 from learngenes_service.state import Shelf
 
 
-async def read(raw: bytes, shelf: Shelf) -> tuple[Manifest, Request]:
-    """The learngene named and the request; Refusal or an error of the library if the body makes no sense."""
+async def read(raw: bytes, shelf: Shelf, *, also: Collection[str] = ()) -> tuple[Manifest, Request]:
+    """The learngene named and the request; Refusal or an error of the library if the body makes no sense.
+
+    also: fields that would have been known instead of these.
+    """
     try:
         body = InitializeBody.model_validate_json(raw or b"{}")
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False)
-        known = tuple(InitializeBody.model_fields)
+        known = (*InitializeBody.model_fields, *also)
         raise Refusal(
             validation_problem(faults, known=known, elsewhere=option_places(), **await _legal(raw, shelf))
         ) from None

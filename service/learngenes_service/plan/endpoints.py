@@ -48,7 +48,7 @@ async def post_plan(request: Request, shelf: TheShelf) -> JSONResponse:
             )
         ranking = await _ranked(raw, shelf)
         return JSONResponse(await asyncio.to_thread(asdict, ranking))
-    descendant = await shelf.initialize(*await read(raw, shelf))
+    descendant = await shelf.initialize(*await read(raw, shelf, also=ONLY_BUDGET))
     sha256 = await asyncio.to_thread(shelf.known_sha256, descendant.file.id)
     return JSONResponse(await describe(descendant, base_url=str(request.base_url).rstrip("/"), sha256=sha256))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import secrets
@@ -42,6 +43,8 @@ class Telemetry:
         with structlog.contextvars.bound_contextvars(**{REQUEST: id}):
             try:
                 await self.app(scope, receive, seen.send)
+            except asyncio.CancelledError:  # the service ends, and waited as long as it does
+                await seen.cut()
             finally:
                 self.metrics.open.dec()
                 self._over(scope, answer, seen)
@@ -78,11 +81,20 @@ class _Seen:
         self._send = send
         self.began = time.perf_counter()
         self.first_byte_at = 0.0
+        self.begun = False
         self.status = 500
         self.sent = 0
 
+    async def cut(self) -> None:
+        """Nothing more is said; that much, if nothing was."""
+        if not self.begun:
+            headers = [(b"retry-after", b"5"), (b"content-length", b"0")]
+            await self.send({"type": "http.response.start", "status": 503, "headers": headers})
+            await self.send({"type": "http.response.body", "body": b""})
+
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            self.begun = True
             self.status = message["status"]
             message["headers"] = self._answer.complete(list(message.get("headers", ())))
         elif count := message.get("count") or len(message.get("body", b"")):

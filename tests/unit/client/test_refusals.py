@@ -59,6 +59,8 @@ def test_an_invalid_request_names_each_field() -> None:
     assert isinstance(error, errors.InvalidRequest)
     assert error.errors == (("depth", "at least 1"), ("dpth", "unknown"))
     assert str(error) == "no (depth: at least 1; dpth: unknown)"
+    whole = refused(422, {"code": "invalid-request", "detail": "depth: at least 1", "errors": listed[:1]})
+    assert str(whole) == "depth: at least 1"
 
 
 def test_a_problem_of_wrong_types_is_still_its_error() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -12,6 +13,7 @@ import structlog
 from learngenes_service.settings import Settings
 from learngenes_service.telemetry import logs
 from learngenes_service.telemetry.metrics import Metrics
+from learngenes_service.telemetry.requests import Telemetry
 from learngenes_service.telemetry.stores import CountedStore
 
 from learngenes.errors import BlobExists, BlobNotFound, InvalidKey
@@ -41,6 +43,31 @@ def said(form: str, tmp_path: Path) -> str:
             logging.getLogger("uvicorn.error").exception("failed")
     logging.getLogger("some.package").info("done")
     return out.getvalue()
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_an_answer_that_the_end_of_the_service_cuts_off_is_no_error(begun: bool) -> None:
+    sent: list[Any] = []
+
+    async def endless(scope: Any, receive: Any, send: Any) -> None:
+        if begun:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"1", "more_body": True})
+        await asyncio.sleep(60)
+
+    async def keep(message: Any) -> None:
+        sent.append(message)
+
+    async def ask() -> None:
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+        asking = asyncio.create_task(Telemetry(endless, Metrics())(scope, None, keep))  # type: ignore[arg-type]
+        await asyncio.sleep(0.05)
+        asking.cancel()
+        await asking
+
+    asyncio.run(ask())
+    assert [message.get("status") for message in sent] == [200 if begun else 503, None]
+    assert sent[-1]["body"] == (b"1" if begun else b"")
 
 
 @pytest.mark.usefixtures("logging_as_it_was")
