@@ -224,7 +224,7 @@ class Sooner(_Named):
                 tuned = 0.0 if reached is None else epochs / reached
                 ratios.append(inf if start.get(seed, -1.0) >= goal else tuned)
         middle, least, never, at_once = median_low(ratios), min(ratios), ratios.count(0.0), ratios.count(inf)
-        said = {0.0: "never gets there", inf: "is there untuned"}.get(middle, f"is {middle:.1f} times")
+        said = {0.0: "never gets there", inf: "is there untuned"}.get(middle, f"is {middle:.1f} times sooner")
         here = f"{at_once} of {len(ratios)} pairs are there untuned" if at_once else f"of {len(ratios)} pairs"
         here += "" if least == inf else f"{', ' if at_once else ' '}the median {said}"
         here += f", the least {least:.1f}" if 0 < least < inf else ""

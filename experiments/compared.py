@@ -82,5 +82,5 @@ def unsure(by: Mean) -> str:
     """Why a difference is not sure: its interval, and what each seed says."""
     if by.interval is None:
         return "one seed"
-    each = ", ".join(f"{value:+.1f}" for value in by.each)
-    return f"95 % interval {by.interval[0]:+.1f} to {by.interval[1]:+.1f}, by seed {each}"
+    each = ", ".join(f"{value:+z.1f}" for value in by.each)
+    return f"95 % interval {by.interval[0]:+z.1f} to {by.interval[1]:+z.1f}, by seed {each}"

@@ -40,8 +40,8 @@ class Mean:
 
     def __str__(self) -> str:
         if self.interval is None:
-            return f"{self.value:.1f}"
-        return f"{self.value:.1f} ± {self.interval[1] - self.value:.1f}"
+            return f"{self.value:z.1f}"
+        return f"{self.value:z.1f} ± {self.interval[1] - self.value:.1f}"
 
 
 def difference(better: Sequence[BySeed], worse: Sequence[BySeed]) -> Mean:

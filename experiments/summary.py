@@ -41,20 +41,29 @@ def summary(found: Sequence[tuple[Table, Results]], unmeasured: Sequence[Table])
                 for table, results in found
             ],
         ),
-        "What several tables need counts in the hours of each.",
+        "What several tables share was done once, and is counted in the hours of each.",
         *([_declared(unmeasured)] if unmeasured else []),
         f"## Doing it again\n{AGAIN.rstrip()}",
         "## Verdicts",
-        f"{len(verdicts)} claims: {counted}. Of {open[WEAKER]} that hold weaker and of {open[NOT]} that do not hold "
-        "the seeds can't tell what was measured from no difference, or from the limit. O: what the papers report, and "
-        "controls of ours where the paper's column says so; B: what we tried to do better. What failed before it came "
-        "to a table stands in [the log](../../log.md).",
+        f"{len(verdicts)} claims: {counted}. In {open[WEAKER]} of the {counts[WEAKER]} that hold weaker and "
+        f"{open[NOT]} of the {counts[NOT]} that do not hold, the seeds can't tell what was measured from no "
+        "difference, or from the limit; the pages say why. O: what the papers report, and controls of ours where the "
+        "paper's column says so; B: what we tried to do better. What failed before it came to a table stands in "
+        "[the log](../../log.md).",
         "No images were held out for choosing: how SWS learns on Fashion-MNIST (batches of 64, no crops) and how sizes "
         "are calibrated (100 steps at 0.01) was chosen once, on test images, for all rows alike.",
         lines(
-            ["", "claim", "verdict", "here", "the paper", "table"],
+            ["", "claim", "verdict", "here", "the paper", "images", "table"],
             [
-                [one.id, one.says, f"**{one.verdict}**", one.here, one.paper, f"[{table.name}]({table.name}.md)"]
+                [
+                    one.id,
+                    one.says,
+                    f"**{one.verdict}**",
+                    one.here,
+                    one.paper,
+                    table.setting.title.partition(",")[0],
+                    f"[{table.name}]({table.name}.md)",
+                ]
                 for table, one in sorted(verdicts, key=lambda pair: _order(pair[1].id))
             ],
         ),

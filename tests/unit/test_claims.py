@@ -101,7 +101,7 @@ def test_sooner_counts_the_epochs_to_what_the_other_ends_with() -> None:
     slow = Cell("slow", 6, 96, 6, 1, 100, {"0": 0.8, "1": 0.8}, {k: [0.1, 0.2, 0.3, 0.4, 0.5, 0.8] for k in "01"})
     found = replace(results(), cells=(fast, slow))
     verdict = judged(found, kind="sooner", row="fast", than="slow", times=3)
-    assert (verdict.verdict, verdict.here) == (kinds.HOLDS, "of 2 pairs the median is 3.0 times, the least 3.0")
+    assert (verdict.verdict, verdict.here) == (kinds.HOLDS, "of 2 pairs the median is 3.0 times sooner, the least 3.0")
     assert judged(found, kind="sooner", row="fast", than="slow", times=4).verdict == kinds.NOT
     third = {"0": [0.9], "1": [0.5, 0.8, 0.9], "2": [0.5, 0.6, 0.7, 0.9]}
     three = replace(slow, top1=dict.fromkeys("012", 0.8), curves=dict.fromkeys("012", slow.curves["0"]))
