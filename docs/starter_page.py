@@ -14,12 +14,12 @@ HEAD = """\
 
 Top-1 in percent on the 10,000 test images of CIFAR-100 (100 classes: chance is 1 %), **without any training** after
 initialization, in bfloat16 arithmetic; one seed. Every number stands in a manifest of the store that ships with the
-library, beside the command that measured it. Hours of learning on CIFAR-100 went into these networks
+library, beside the command that measured it. About two hours of learning on CIFAR-100 went into these networks
 where the papers trained on ImageNet: read differences, not heights. Sizes in bold are fitted: what the service answers
 there by default is a calibrated SWS descendant or WAVE's scalers of that size, stored as a small learngene of its own.
-What stands above a calibrated one is the plain descendant, which `calibration = "none"` gives. The SWS here was
-learned as published. On Fashion-MNIST growing depths and calibrating are 0.4 ± 0.3 points ahead of calibrating alone
-over 6 to 9 layers ([better](evidence/better.md)); that was not tried at this size.
+In the line above a calibrated SWS descendant stands the plain one of that size, which `calibration = "none"` gives. The
+SWS here was learned as published. On Fashion-MNIST growing depths and calibrating are 0.4 ± 0.3 points ahead of
+calibrating alone over 6 to 9 layers ([better](evidence/better.md)); that was not tried at this size.
 """
 
 
