@@ -10,6 +10,7 @@ import factories
 import pytest
 from learngenes_service.access.private import Marks, PublicCatalog
 from learngenes_service.headers import Answer
+from learngenes_service.hub import digests
 from learngenes_service.hub.digests import MOST_AWAITED, STARTED, Digests
 from learngenes_service.hub.refusals import Refused
 from learngenes_service.memory import Descendant, Memory
@@ -77,6 +78,22 @@ def test_looking_at_many_addresses_computes_few_digests_and_waiting_for_one_comp
         assert await last == sha256(found[-1])
         # Nobody waited for these, and yet they were computed: who asked once asks again.
         assert busy.read() == STARTED + 1
+
+    asyncio.run(ask())
+
+
+def test_a_large_file_is_read_for_who_waits_and_not_for_who_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digests, "LOOKED_AT_BYTES", 1000)
+
+    async def ask() -> None:
+        busy, known = Busy(), Digests()
+        busy.free.set()
+        one = await busy.descendant(3)
+        assert one.file.size > 1000
+        assert await known.soon(one, busy.shelf, seconds=5) is None
+        assert (len(known._open), busy.read()) == (0, 0)
+        assert await known.true(one, busy.shelf) == sha256(one)
+        assert await known.soon(one, busy.shelf, seconds=5) == sha256(one)
 
     asyncio.run(ask())
 
