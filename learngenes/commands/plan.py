@@ -6,10 +6,11 @@ import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from typing import Any
 
 from learngenes import recipe
 from learngenes.arguments import amount
-from learngenes.budget.curves import Estimate
+from learngenes.budget.curves import TOP1, Estimate
 from learngenes.budget.ranking import Budget, Candidate, Ranking
 from learngenes.budget.ranking import plan as best
 from learngenes.commands import asking
@@ -39,18 +40,42 @@ def arguments(command: argparse.ArgumentParser) -> None:
     group.add_argument("--dataset", help="whose measurements rank; the one measured most unless said")
     group.add_argument("--epochs", type=int, default=0, help="rank by accuracy after so many epochs of tuning; 0")
     group.add_argument("--limit", type=int, default=20, help="list so many of the best; 20")
-    group.add_argument("--json", action="store_true", help="print the ranking as JSON, with every reason")
+    group.add_argument("--json", action="store_true", help="print the whole document, or the ranking with every reason")
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Print the document of a descendant, or with a --max option a ranking of the sizes that fit."""
+    """Print what a descendant would be, or with a --max option a ranking of the sizes that fit."""
     if any(getattr(chosen, name) is not None for name in LIMITS):
         return _rank(chosen)
     if chosen.learngene is None:
         raise InvalidValue("plan needs a learngene, such as `name`, or a budget, such as --max-params 24M")
     made, manifest, _ = asking.recipe(chosen)
-    print(json.dumps({"id": recipe.digest(made), **document(made, manifest)}, indent=2))
+    told = {"id": recipe.digest(made), **document(made, manifest)}
+    print(json.dumps(told, indent=2) if chosen.json else summary(told))
     return 0
+
+
+def summary(told: dict[str, Any]) -> str:
+    """A descendant's document for people: --json has all of it."""
+    size, report = told["size"], told["init_report"]
+    shares = [f"{part['parameters']:,} {how}" for how, part in report.items() if how != "notes" and part["parameters"]]
+    measured = [
+        f"{100 * one['value']:.1f} % {one['metric']} of {one['n']:,} images of {one['dataset']} {one['split']}"
+        + (f", after {one['epochs_after']} epochs of tuning" if one["epochs_after"] else ", untuned")
+        for one in told["quality"]
+        if one["metric"] == TOP1
+    ]
+    rows = [
+        ("id", told["id"]),
+        ("parameters", f"{told['params']:,} ({', '.join(shares)})"),
+        ("macs", f"{told['macs']:,} multiply-adds"),
+        ("accuracy", "; ".join(measured) or "not measured"),
+        ("layer map", " ".join(map(str, told["layer_map"])) or "-"),
+        ("license", told["license"] or "-"),
+        *(("note", note) for note in report["notes"]),
+    ]
+    head = f"{told['learngene']} ({told['method']}), depth {size['depth']}, width {size['width']}, {told['dtype']}"
+    return "\n".join([head, *(f"{name:12}{text}" for name, text in rows)])
 
 
 def _rank(chosen: argparse.Namespace) -> int:

@@ -87,6 +87,11 @@ def test_describe_prints_a_summary_or_the_document(
     summary = capsys.readouterr().out
     assert "16,727,272" in summary
     assert "300,000 in f32" in summary
+    assert "accuracy    not measured" in summary
+    measured = {"metric": "top1", "value": 0.25, "dataset": "digits", "split": "test", "epochs_after": 0}
+    server.document["quality"] = [measured, {"metric": "top1"}, {"metric": "latency_ms", "value": 1.0}]
+    assert run(server, tmp_path, "describe") == 0
+    assert "accuracy    0.25 top1 on digits test, untuned\n" in capsys.readouterr().out
     assert run(server, tmp_path, "describe", "--json") == 0
     assert json.loads(capsys.readouterr().out) == server.document
 

@@ -169,7 +169,7 @@ def test_fitting_a_size_publishes_a_small_child_that_serves_it_at_once(
     )
     assert stated == again
     capsys.readouterr()
-    assert main(["plan", "digits", *shelf.store, *size]) == 0
+    assert main(["plan", "digits", *shelf.store, *size, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["learngene"] == "digits-depth5-width48@1"
     assert main(["build", "digits", *shelf.store, *size, "--out", str(tmp_path / "out")]) == 0
     with pytest.raises(NeedsLearning) as error:

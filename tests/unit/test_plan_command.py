@@ -34,6 +34,19 @@ def test_a_budget_prints_candidates_best_first_and_why_not_the_others(
     assert any(line.startswith("not tiny@1, depths 8 to 512 at width 32: 104K parameters") for line in rest)
 
 
+def test_a_size_prints_what_it_would_be_and_json_all_of_it(store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "tiny", "--store", store, "--depth", "4", "--num-classes", "3"]) == 0
+    head, id, parameters, *rest = capsys.readouterr().out.splitlines()
+    assert head == "tiny@1 (sws), depth 4, width 32, F32"
+    assert parameters.endswith(" copied, 99 fresh)")
+    assert "accuracy    not measured" in rest
+    assert any(line.startswith("note        head.bias and head.weight are fresh") for line in rest)
+    assert main(["plan", "tiny", "--store", store, "--depth", "4", "--num-classes", "3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["id"] == id.split()[1]
+    assert main(["plan", "tiny", "--store", store, "--depth", "4"]) == 0
+    assert "accuracy    30.0 % top1 of 1,000 images of digits test, untuned\n" in capsys.readouterr().out
+
+
 def test_json_has_every_reason(store: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "tiny", "--store", store, "--max-bytes", "100K", "--json", "--limit", "2"]) == 0
     table = json.loads(capsys.readouterr().out)

@@ -185,9 +185,20 @@ def _summary(document: Document) -> list[str]:
         f"parameters  {document.params:,}",
         f"macs        {document.macs:,} multiply-adds",
         f"bytes       {document.file(MODEL_FILE).bytes:,} in {document.dtype}, names of {document.keys}",
+        f"accuracy    {_accuracy(document)}",
         f"layer map   {' '.join(map(str, document.layer_map)) or '-'}",
         f"license     {document.license or '-'}",
     ]
+
+
+def _accuracy(document: Document) -> str:
+    measured = [
+        f"{one['value']:.4g} top1 on {one.get('dataset')} {one.get('split')}"
+        + (f", after {one['epochs_after']} epochs of tuning" if one.get("epochs_after") else ", untuned")
+        for one in document.quality
+        if one.get("metric") == "top1" and isinstance(one.get("value"), float | int)
+    ]
+    return "; ".join(measured) or "not measured"
 
 
 def _table(ranking: Ranking) -> list[str]:
