@@ -43,20 +43,26 @@ COMMANDS: dict[str, Command] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit status: 0, 2 for what can't be, 130 for a run that was stopped."""
+    """Run one command; its exit status: 0, 1 if nobody reads on, 2 for what can't be, 130 for a stopped run."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         if words and words[0] in HANDED_OVER and not _ours(words):
             return _hand_over(words[0], words[1:])
         chosen = parser(COMMANDS).parse_args(words)
         run: Callable[[argparse.Namespace], int] = chosen.run_command
-        return run(chosen)
+        status = run(chosen)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output, as `head` does, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (LearngenesError, OSError) as error:
         print(f"learngenes: {error}", file=sys.stderr)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "learngenes":
             raise
         print(f"learngenes: {words[0]} needs {error.name}: pip install 'learngenes[train]'", file=sys.stderr)
+    else:
+        return status
     return 2
 
 

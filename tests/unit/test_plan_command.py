@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,3 +79,13 @@ def test_an_amount_may_be_written_short(text: str, number: int) -> None:
 def test_what_is_no_amount_is_refused(text: str) -> None:
     with pytest.raises(InvalidValue, match=r"is no whole number above 0; write 24000000, 24M or 1\.5G"):
         amount(text)
+
+
+def test_who_has_seen_enough_of_the_output_ends_it_without_a_word(store: str) -> None:
+    words = [sys.executable, "-m", "learngenes", "plan", "tiny", "--store", store, "--depth", "400", "--json"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline() == b"{\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(20) == 1
