@@ -91,8 +91,10 @@ def at_checkpoint(run: Path, act: Callable[[], None]) -> Iterator[None]:
 
     waiting = threading.Thread(target=wait, args=(len(list(saved(run))),))
     waiting.start()
-    yield
-    waiting.join()
+    try:
+        yield
+    finally:
+        waiting.join()
 
 
 def worker_of(run: Path) -> int:

@@ -131,8 +131,9 @@ def test_a_run_that_is_stopped_and_robbed_of_its_process_ends_as_if_nothing_had_
         os.kill(os.getpid(), signal.SIGTERM)
 
     def kill() -> None:
-        wait_until(lambda: waiting(sws))
-        os.kill(*waiting(sws), signal.SIGKILL)
+        found: set[int] = set()
+        wait_until(lambda: found.update(waiting(sws)) or found)
+        os.kill(*found, signal.SIGKILL)
 
     with meanwhile(stop), pytest.raises(KeyboardInterrupt):
         main(run)
@@ -212,7 +213,7 @@ def waiting(path: Path) -> set[int]:
 
 @contextmanager
 def meanwhile(what: Callable[[], None]) -> Iterator[None]:
-    """That goes on in a thread, and has come to its end afterwards."""
+    """That goes on in a thread, and has come to its end afterwards; if it fails, what waits for it is ended."""
     failed: list[BaseException] = []
 
     def run() -> None:
@@ -220,12 +221,15 @@ def meanwhile(what: Callable[[], None]) -> Iterator[None]:
             what()
         except BaseException as error:
             failed.append(error)
+            os.kill(os.getpid(), signal.SIGTERM)  # which a run takes as Ctrl-C
 
     thread = threading.Thread(target=run)
     thread.start()
-    yield
-    thread.join()
-    assert not failed, failed
+    try:
+        yield
+    finally:
+        thread.join()
+        assert not failed, failed
 
 
 def test_the_pages_in_the_checkout_are_what_their_json_gives(tmp_path: Path) -> None:
