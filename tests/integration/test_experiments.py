@@ -202,13 +202,15 @@ def is_held(path: Path) -> bool:
 
 
 def waiting(path: Path) -> set[int]:
-    """Other processes that have this file open."""
+    """Workers that have this file open; what we start has all that we have open until it is another program."""
     found = set()
     for entry in Path("/proc").iterdir():
         with suppress(OSError):
-            if entry.name.isdecimal() and str(path) in map(os.readlink, (entry / "fd").iterdir()):
+            if not entry.name.isdecimal() or b"forkserver" not in (entry / "cmdline").read_bytes():
+                continue
+            if str(path) in map(os.readlink, (entry / "fd").iterdir()):
                 found.add(int(entry.name))
-    return found - {os.getpid()}
+    return found
 
 
 @contextmanager
