@@ -95,7 +95,7 @@ def test_the_command_line_prints_the_best_and_the_reasons(planning: Any, capsys:
         ({"max_params": 0}, "invalid-value", "0"),
         ({"max_params": "12M"}, "invalid-request", "got '12M'"),
         ({"max_params": 5, "depth": 3}, "invalid-value", "'depth' names a descendant and 'max_params' is of a budget"),
-        ({"max_parms": 5}, "invalid-request", "unknown field"),
+        ({"max_parms": 5}, "invalid-request", "max_parms: unknown field; did you mean 'max_params'?"),
         ({"max_params": 5, "datset": "digits"}, "invalid-request", "did you mean 'dataset'?"),
         ({"max_params": 5, "limit": 0}, "invalid-request", "limit"),
         ({"max_params": 5, "method": "swss"}, "unknown-name", "did you mean 'sws'?"),
